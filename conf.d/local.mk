@@ -1,0 +1,1 @@
+# conf.d: its part of the one Makefile

@@ -1,0 +1,1 @@
+# ctl: its part of the one Makefile

@@ -1,0 +1,1 @@
+# dev: its part of the one Makefile

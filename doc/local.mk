@@ -1,0 +1,1 @@
+# doc: its part of the one Makefile

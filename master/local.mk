@@ -1,0 +1,1 @@
+# master: its part of the one Makefile

@@ -1,0 +1,1 @@
+# services/api: its part of the one Makefile

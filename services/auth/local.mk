@@ -1,0 +1,1 @@
+# services/auth: its part of the one Makefile

@@ -1,0 +1,1 @@
+# services/imap: its part of the one Makefile

@@ -1,0 +1,1 @@
+# services/indexer: its part of the one Makefile

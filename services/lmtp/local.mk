@@ -1,0 +1,1 @@
+# services/lmtp: its part of the one Makefile

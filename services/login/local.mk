@@ -1,0 +1,1 @@
+# services/login: its part of the one Makefile

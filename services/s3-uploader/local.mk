@@ -1,0 +1,1 @@
+# services/s3-uploader: its part of the one Makefile
