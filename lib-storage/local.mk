@@ -1,3 +1,16 @@
 # lib-storage: MIME, packs, mailbox and object formats, SQL
 noinst_LIBRARIES += lib-storage/liblmstorage.a
 lib_storage_liblmstorage_a_SOURCES = lib-storage/flags.h
+
+# what indexer and its clients share
+lib_storage_liblmstorage_a_SOURCES += \
+	lib-storage/mailbox-name.c lib-storage/mailbox-name.h \
+	lib-storage/mailbox-state.c lib-storage/mailbox-state.h \
+	lib-storage/uidset.c lib-storage/uidset.h
+check_PROGRAMS += tests/unit/mailbox-name-test tests/unit/mailbox-state-test tests/unit/uidset-test
+tests_unit_mailbox_name_test_SOURCES = tests/unit/mailbox-name-test.c
+tests_unit_mailbox_name_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+tests_unit_mailbox_state_test_SOURCES = tests/unit/mailbox-state-test.c
+tests_unit_mailbox_state_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+tests_unit_uidset_test_SOURCES = tests/unit/uidset-test.c
+tests_unit_uidset_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
