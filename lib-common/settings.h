@@ -5,7 +5,9 @@
  *
  * Files: lightmail.conf and conf.d/<name>.conf, in the syntax `[section]` / `key = value`, comments
  * with # or ; at the start of a line. Master alone reads them and hands each process its own
- * sections, plus [global], as one memfd of `section.key<TAB>value` lines (escaped as in channel.h).
+ * sections, plus [global], as one memfd. A word of a path, list or listener that begins with $run_dir,
+ * $state_dir, $config_dir or $libexec_dir has it replaced by that setting of [global]. The memfd holds
+ * `section.key<TAB>value` lines (escaped as in channel.h).
  */
 #ifndef LM_SETTINGS_H
 #define LM_SETTINGS_H
@@ -26,7 +28,8 @@ enum setting_type {
 	SETTING_ENUM,	  /* int; values in `choices`, separated by '|', the index is stored */
 	SETTING_LIST,	  /* char *; blank- or comma-separated words, normalised to single blanks */
 	SETTING_LISTENERS, /* char *; as LIST; each ADDRESS:PORT, [IPv6]:PORT or /path */
-	SETTING_PATH,	  /* char *; absolute, or empty for none */
+	SETTING_PATH,	  /* char *; absolute, or empty for none; min 1: a file that must be readable
+			   * when the server starts */
 };
 
 struct setting_row {
@@ -53,11 +56,12 @@ struct settings_def {
 struct service_settings {
 	uint64_t process_min, process_limit, client_limit, max_requests, memory_limit;
 	uint64_t idle_kill_ms;
-	char *user, *group, *chroot;
+	char *user, *group;
+	bool chroot;
 };
 /* Rows for the knobs with the service's own defaults, to be written first in its table. S is the
  * service's settings struct, whose member `service` is the struct above. Sizes and times are strings. */
-#define SERVICE_SETTING_ROWS(S, min, limit, clients, requests, memory, idle, user_)                 \
+#define SERVICE_SETTING_ROWS(S, min, limit, clients, requests, memory, idle, user_, chroot_)        \
 	{"process_min", SETTING_UINT, offsetof(S, service.process_min), min, 0, 10000, NULL, false,    \
 		"Processes kept running even when idle."},                                                \
 	{"process_limit", SETTING_UINT, offsetof(S, service.process_limit), limit, 1, 100000, NULL,   \
@@ -74,9 +78,8 @@ struct service_settings {
 		"System user of the processes (only when master runs as root)."},                          \
 	{"group", SETTING_STRING, offsetof(S, service.group), "", 0, 0, NULL, true,                   \
 		"System group of the processes; empty for the user's own."},                               \
-	{"chroot", SETTING_BOOL_OR_PATH, offsetof(S, service.chroot), "yes", 0, 0, NULL, true,        \
-		"yes: enter the service's folder under run_dir (only as root); no: do not."}
-#define SETTING_BOOL_OR_PATH SETTING_STRING
+	{"chroot", SETTING_BOOL, offsetof(S, service.chroot), chroot_, 0, 0, NULL, true,        \
+		"Enter the service's folder under run_dir for good (only as root)."}
 
 /* Section [global], known to every process. */
 struct global_settings {
