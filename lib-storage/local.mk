@@ -14,3 +14,10 @@ tests_unit_mailbox_state_test_SOURCES = tests/unit/mailbox-state-test.c
 tests_unit_mailbox_state_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 tests_unit_uidset_test_SOURCES = tests/unit/uidset-test.c
 tests_unit_uidset_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+# the SQL layer, of indexer and auth
+lib_storage_liblmstorage_a_SOURCES += \
+	lib-storage/sql.c lib-storage/sql.h lib-storage/sql-driver.h lib-storage/sql-sqlite.c
+check_PROGRAMS += tests/unit/sql-test
+tests_unit_sql_test_SOURCES = tests/unit/sql-test.c
+tests_unit_sql_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
