@@ -2,7 +2,7 @@
 noinst_LIBRARIES += lib-storage/liblmstorage.a
 lib_storage_liblmstorage_a_SOURCES = lib-storage/flags.h
 
-# IMAP's syntax, shared by the processes before and after login
+# what indexer and its clients share
 lib_storage_liblmstorage_a_SOURCES += \
 	lib-storage/mailbox-name.c lib-storage/mailbox-name.h \
 	lib-storage/mailbox-state.c lib-storage/mailbox-state.h \
@@ -21,6 +21,9 @@ lib_storage_liblmstorage_a_SOURCES += \
 check_PROGRAMS += tests/unit/sql-test
 tests_unit_sql_test_SOURCES = tests/unit/sql-test.c
 tests_unit_sql_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+# IMAP's syntax, shared by the processes before and after login
+lib_storage_liblmstorage_a_SOURCES += \
 	lib-storage/imap-lexer.c lib-storage/imap-lexer.h \
 	lib-storage/imap-parser.c lib-storage/imap-parser.h \
 	lib-storage/imap-write.c lib-storage/imap-write.h
