@@ -30,3 +30,24 @@ lib_storage_liblmstorage_a_SOURCES += \
 check_PROGRAMS += tests/unit/imap-lexer-test
 tests_unit_imap_lexer_test_SOURCES = tests/unit/imap-lexer-test.c
 tests_unit_imap_lexer_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+# packs: the format of stored bodies, locators and receipts
+lib_storage_liblmstorage_a_SOURCES += \
+	lib-storage/locator.c lib-storage/locator.h \
+	lib-storage/pack.c lib-storage/pack.h lib-storage/pack-internal.h \
+	lib-storage/pack-read.c lib-storage/pack-scan.c \
+	lib-storage/pack-recovery.c lib-storage/pack-recovery.h \
+	lib-storage/receipt.c lib-storage/receipt.h
+check_PROGRAMS += tests/unit/pack-test tests/unit/locator-test tests/unit/receipt-test
+tests_unit_pack_test_SOURCES = tests/unit/pack-test.c
+tests_unit_pack_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+tests_unit_locator_test_SOURCES = tests/unit/locator-test.c
+tests_unit_locator_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+tests_unit_receipt_test_SOURCES = tests/unit/receipt-test.c
+tests_unit_receipt_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/pack-fuzz
+tests_fuzz_pack_fuzz_SOURCES = tests/fuzz/pack-fuzz.c
+tests_fuzz_pack_fuzz_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
+tests_fuzz_pack_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
