@@ -4,9 +4,9 @@ lib_common_liblmcommon_a_SOURCES = \
 	lib-common/buf.c lib-common/buf.h \
 	lib-common/err.c lib-common/err.h \
 	lib-common/mem.c lib-common/mem.h \
-	lib-common/channel.h \
+	lib-common/channel.h lib-common/clock.c \
 	lib-common/service.h lib-common/version.h \
 	lib-common/topology.c lib-common/topology.h \
 	lib-common/settings.h \
 	lib-common/metrics.h \
-	lib-common/log.h lib-common/metrics-list.h
+	lib-common/log.c lib-common/log.h lib-common/metrics-list.h

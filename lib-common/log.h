@@ -37,8 +37,10 @@ struct log_value {
 
 void log_setup(const char *service, enum log_form form, enum log_level level,
 	enum log_addresses addresses, int fd);
-/* The trace id (24 hex digits) put on every line until it is changed; NULL or "" for none. */
+/* The trace id (24 hex digits) put on every line of this thread until it is changed; NULL or "" for
+ * none. */
 void log_trace(const char *trace_id);
+const char *log_trace_get(void); /* of this thread; "" for none */
 void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
 #define log_debug(...) log_event(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_event(LOG_LEVEL_INFO, __VA_ARGS__)
@@ -46,6 +48,8 @@ void log_event(enum log_level level, const char *event, ...) __attribute__((sent
 #define log_error(...) log_event(LOG_LEVEL_ERROR, __VA_ARGS__)
 /* Logs at error level and ends the process with exit status 70; only for "cannot start". */
 void log_fatal(const char *event, ...) __attribute__((sentinel, noreturn));
+/* Lines lost to a full log and not yet reported; the next line that fits says so (dropped_lines=). */
+uint64_t log_lines_dropped(void);
 
 #define TRACE_ID_SIZE 25 /* 24 lower-case hex digits and a NUL */
 void trace_id_make(char id_r[TRACE_ID_SIZE]);
