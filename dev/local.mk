@@ -1,1 +1,2 @@
-# dev: its part of the one Makefile
+# dev: the scripts for people who build, try and measure.
+EXTRA_DIST += dev/setup dev/build dev/test dev/instance dev/quickstart dev/bench .ci/run .clang-format
