@@ -51,3 +51,18 @@ tests_fuzz_pack_fuzz_SOURCES = tests/fuzz/pack-fuzz.c
 tests_fuzz_pack_fuzz_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
 tests_fuzz_pack_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+lib_storage_liblmstorage_a_SOURCES += \
+	lib-storage/address.c lib-storage/address.h \
+	lib-storage/header.c lib-storage/header-date.c lib-storage/header.h \
+	lib-storage/mime.c lib-storage/mime-fields.c lib-storage/mime-params.c \
+	lib-storage/mime.h lib-storage/mime-internal.h
+lib_storage_liblmstorage_a_SOURCES += \
+	lib-storage/meta.c lib-storage/meta.h lib-storage/meta-section.c \
+	lib-storage/meta-pack.c lib-storage/meta-pack.h \
+	lib-storage/meta-wire.c lib-storage/meta-wire.h
+check_PROGRAMS += tests/unit/mime-test
+tests_unit_mime_test_SOURCES = tests/unit/mime-test.c
+tests_unit_mime_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/meta-test
+tests_unit_meta_test_SOURCES = tests/unit/meta-test.c
+tests_unit_meta_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
