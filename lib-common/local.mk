@@ -4,6 +4,7 @@ lib_common_liblmcommon_a_SOURCES = \
 	lib-common/buf.c lib-common/buf.h \
 	lib-common/err.c lib-common/err.h \
 	lib-common/mem.c lib-common/mem.h \
+	lib-common/net.c lib-common/net.h \
 	lib-common/channel.h lib-common/channel-internal.h \
 	lib-common/channel-client.c lib-common/channel-codec.c \
 	lib-common/channel-conn.c lib-common/channel-server.c lib-common/clock.c \
@@ -12,3 +13,7 @@ lib_common_liblmcommon_a_SOURCES = \
 	lib-common/settings.h \
 	lib-common/metrics.h \
 	lib-common/log.c lib-common/log.h lib-common/metrics-list.h
+
+check_PROGRAMS += tests/unit/net-test
+tests_unit_net_test_SOURCES = tests/unit/net-test.c
+tests_unit_net_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)

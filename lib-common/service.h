@@ -69,6 +69,9 @@ struct service_def {
 	 * service_client_done when the client is gone. */
 	void (*accept)(struct service *svc, int fd, const struct service_listener *l,
 		const struct sockaddr *peer, socklen_t peer_len);
+	/* Instead of accept: the outside listeners are handed over as they are, once, after start, to a
+	 * library that accepts by itself (HTTP). Such clients are not counted. */
+	void (*listen)(struct service *svc, const struct service_listener *l);
 	void (*drain)(struct service *svc);  /* finish what is under way; may be NULL */
 	void (*reload)(struct service *svc, void *new_settings); /* the skeleton has replaced svc's
 								    settings; may be NULL */

@@ -11,7 +11,7 @@ const struct topology_role topology_roles[] = {
 	{"indexer/deliver", "indexer", "lmtp"},
 	{"indexer/admin", "indexer", "api ctl auth"},
 	{"objects/put", "s3-uploader", "lmtp imap"},
-	{"objects/get", "s3-uploader", "imap ctl"},
+	{"objects/get", "s3-uploader", "imap api ctl"},
 	{"objects/maintain", "s3-uploader", "indexer ctl"},
 	{"master/admin", "master", "api ctl"},
 	{NULL, NULL, NULL},

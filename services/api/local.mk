@@ -1,1 +1,1 @@
-# services/api: its part of the one Makefile
+# api: HTTP for monitoring

@@ -216,7 +216,7 @@ static void cmd_rcpt(struct lmtp_client *c, struct span args)
 		cmd_bad(c, "553 5.6.7 This address needs SMTPUTF8");
 		return;
 	}
-	if (c->n_recipients >= c->lmtp->settings->recipient_limit) {
+	if (c->n_recipients >= c->lmtp->settings->max_recipients) {
 		lmtp_client_reply(c, "452 4.5.3 Too many recipients");
 		return;
 	}

@@ -5,6 +5,7 @@
  */
 #include "services/lmtp/lmtp.h"
 
+#include <fcntl.h>
 #include <time.h>
 #include "lib-common/mem.h"
 #include "lib-storage/meta.h"

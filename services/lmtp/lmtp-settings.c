@@ -1,5 +1,7 @@
 #include "services/lmtp/lmtp-settings.h"
 
+#include "lib-common/net.h"
+
 #include <stddef.h>
 
 #define FIELD(name) offsetof(struct lmtp_settings, name)
@@ -28,8 +30,20 @@ static const struct setting_row rows[] = {
 };
 /* clang-format on */
 
+static int check(const void *settings, struct err *e)
+{
+	const struct lmtp_settings *s = settings;
+	char text[NET_TEXT_SIZE + 8];
+	const char *bad = net_list_check(s->trusted_networks, text);
+
+	if (bad != NULL)
+		return err_set(e, ERR_PERM, "trusted_networks: not a network: %s", bad);
+	return 0;
+}
+
 const struct settings_def lmtp_settings_def = {
 	.section = "lmtp",
 	.rows = rows,
 	.struct_size = sizeof(struct lmtp_settings),
+	.check = check,
 };

@@ -10,10 +10,9 @@
  */
 #include "services/lmtp/lmtp.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
+#include <unistd.h>
 #include "lib-common/mem.h"
+#include "lib-common/net.h"
 
 static int lmtp_start(struct service *svc, struct err *e)
 {
@@ -34,19 +33,21 @@ static int lmtp_start(struct service *svc, struct err *e)
 static void lmtp_accept(struct service *svc, int fd, const struct service_listener *l,
 	const struct sockaddr *peer, socklen_t peer_len)
 {
-	char address[INET6_ADDRSTRLEN] = "local";
+	struct lmtp_service *lmtp = service_data(svc);
+	char address[NET_TEXT_SIZE];
 
 	(void)l;
 	(void)peer_len;
-	if (peer->sa_family == AF_INET)
-		(void)inet_ntop(AF_INET,
-			&((const struct sockaddr_in *)(const void *)peer)->sin_addr, address,
-			sizeof(address));
-	else if (peer->sa_family == AF_INET6)
-		(void)inet_ntop(AF_INET6,
-			&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, address,
-			sizeof(address));
-	lmtp_client_new(service_data(svc), fd, address);
+	net_text(peer, address);
+	/* Whoever may deliver may also learn who exists: TCP has no other protection. */
+	if (peer->sa_family != AF_UNIX &&
+		!net_list_has(lmtp->settings->trusted_networks, address)) {
+		log_warning("lmtp-untrusted-peer", "address", LOG_STR(address), NULL);
+		(void)close(fd);
+		service_client_done(svc);
+		return;
+	}
+	lmtp_client_new(lmtp, fd, address);
 }
 
 static void lmtp_drain(struct service *svc)

@@ -181,31 +181,37 @@ void login_client_start_tls(struct login_client *c)
 	c->state = LOGIN_HANDSHAKE;
 }
 
-static bool address_is_full(const struct login_service *login, const char *address)
+static bool address_is_full(const struct login_service *login, const char *peer_key)
 {
-	uint64_t n = 0;
+	uint64_t before_login = 0, all = 0;
 
 	for (const struct login_client *c = login->clients; c != NULL; c = c->next) {
-		if (c->state != LOGIN_PROXY && strcmp(c->address, address) == 0)
-			n++;
+		if (strcmp(c->peer_key, peer_key) != 0)
+			continue;
+		all++;
+		if (c->state != LOGIN_PROXY)
+			before_login++;
 	}
-	return n >= login->settings->max_connections_per_address;
+	return before_login >= login->settings->max_connections_per_address ||
+	       all >= login->settings->max_sessions_per_address;
 }
 
-void login_client_new(
-	struct login_service *login, int fd, bool tls, const char *address, const char *local)
+void login_client_new(struct login_service *login, int fd, bool tls, const struct sockaddr *peer,
+	const struct sockaddr *local)
 {
 	struct login_client *c = mem_alloc(sizeof(*c));
 	struct event_base *base = service_base(login->svc);
 	struct timeval timeout = {.tv_sec = (time_t)(login->settings->login_timeout_ms / 1000)};
-	bool full = address_is_full(login, address);
+	bool full;
 
 	c->login = login;
 	c->fd = fd;
 	c->proxy_fd = -1;
 	c->state = LOGIN_COMMAND;
-	(void)snprintf(c->address, sizeof(c->address), "%s", address);
-	(void)snprintf(c->local, sizeof(c->local), "%s", local);
+	net_text(peer, c->address);
+	net_peer_key(peer, c->peer_key);
+	net_text(local, c->local);
+	full = address_is_full(login, c->peer_key);
 	trace_id_make(c->trace);
 	buf_init(&c->in);
 	buf_init(&c->out);
@@ -224,7 +230,7 @@ void login_client_new(
 	if (tls)
 		login_client_start_tls(c);
 	if (full) {
-		log_info("login-too-many-connections", "address", LOG_STR(address), NULL);
+		log_info("login-too-many-connections", "address", LOG_STR(c->address), NULL);
 		login_client_bye(c, "Too many connections from your address");
 	} else if (!tls) {
 		login_imap_greet(c);

@@ -20,10 +20,11 @@ static bool line_literal(struct span line, uint64_t *size_r, bool *sync_r)
 	return false;
 }
 
-enum login_scan login_command_scan(
-	struct span in, unsigned answered, size_t *length_r, unsigned *literals_r)
+enum login_scan login_command_scan(struct span in, const struct login_limits *limits,
+	unsigned answered, size_t *length_r, unsigned *literals_r)
 {
-	size_t at = 0, literals = 0;
+	size_t at = 0;
+	uint64_t literals = 0;
 
 	*literals_r = 0;
 	for (;;) {
@@ -33,9 +34,9 @@ enum login_scan login_command_scan(
 		bool sync;
 
 		if (lf == NULL)
-			return in.n - at > LOGIN_LINE_MAX ? LOGIN_SCAN_TOO_LONG : LOGIN_SCAN_MORE;
+			return in.n - at > limits->line ? LOGIN_SCAN_TOO_LONG : LOGIN_SCAN_MORE;
 		line = span_from(in.p + at, (size_t)(lf - in.p) - at);
-		if (line.n > LOGIN_LINE_MAX)
+		if (line.n > limits->line)
 			return LOGIN_SCAN_TOO_LONG;
 		at += line.n + 1;
 		if (line.n > 0 && line.p[line.n - 1] == '\r')
@@ -44,7 +45,7 @@ enum login_scan login_command_scan(
 			*length_r = at;
 			return LOGIN_SCAN_COMMAND;
 		}
-		if (size > LOGIN_LITERAL_MAX || (literals += (size_t)size) > LOGIN_LITERAL_MAX)
+		if (size > limits->literals || (literals += size) > limits->literals)
 			return LOGIN_SCAN_TOO_LONG;
 		if (sync && ++*literals_r > answered)
 			return LOGIN_SCAN_LITERAL;

@@ -1,15 +1,16 @@
 /*
  * login-command: cuts one IMAP command out of the input before login (RFC 3501 9). The grammar
  * needed there is small and strict: a tag, a name, and arguments that are astrings (ID's list is
- * skipped as text). Limits are those of a stranger: a line of 8 KiB, literals of 4 KiB in all.
+ * skipped as text). Limits are those of a stranger, for a line and for all literals together.
  */
 #ifndef LOGIN_COMMAND_H
 #define LOGIN_COMMAND_H
 
 #include "lib-common/buf.h"
 
-#define LOGIN_LINE_MAX 8192
-#define LOGIN_LITERAL_MAX 4096
+struct login_limits {
+	uint64_t line, literals; /* octets */
+};
 
 enum login_scan {
 	LOGIN_SCAN_MORE,     /* the command is not whole yet */
@@ -20,8 +21,8 @@ enum login_scan {
 
 /* literals_r: how many synchronising literals the command begins with so far; the caller has
  * answered `answered` of them. */
-enum login_scan login_command_scan(
-	struct span in, unsigned answered, size_t *length_r, unsigned *literals_r);
+enum login_scan login_command_scan(struct span in, const struct login_limits *limits,
+	unsigned answered, size_t *length_r, unsigned *literals_r);
 
 struct login_command {
 	struct span tag, name; /* name may be empty: a malformed line */

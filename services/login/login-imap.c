@@ -26,7 +26,7 @@ void login_imap_greet(struct login_client *c)
 {
 	buf_add_str(&c->out, "* OK [CAPABILITY ");
 	add_capabilities(c, &c->out);
-	login_client_reply(c, "] LightMail ready");
+	login_client_reply(c, "] %s", c->login->settings->greeting);
 	c->greeted = true;
 }
 
@@ -183,6 +183,8 @@ static bool take_command(struct login_client *c)
 	unsigned literals;
 	size_t length;
 	char *copy;
+	const struct login_limits limits = {
+		c->login->settings->max_line_length, c->login->settings->max_literal_size};
 
 	/* ALPACA: another protocol's client is not listened to. */
 	if (c->bad_commands == 0 && c->in.len >= 5 &&
@@ -192,7 +194,8 @@ static bool take_command(struct login_client *c)
 		login_client_bye(c, "This is IMAP");
 		return false;
 	}
-	switch (login_command_scan(buf_span(&c->in), c->literals_answered, &length, &literals)) {
+	switch (login_command_scan(
+		buf_span(&c->in), &limits, c->literals_answered, &length, &literals)) {
 	case LOGIN_SCAN_MORE:
 		return false;
 	case LOGIN_SCAN_LITERAL:
@@ -221,7 +224,7 @@ static bool take_response(struct login_client *c)
 	char *copy;
 
 	if (lf == NULL) {
-		if (in.n > LOGIN_LINE_MAX)
+		if (in.n > c->login->settings->max_line_length)
 			login_client_bye(c, "Response too long");
 		return false;
 	}
@@ -261,6 +264,8 @@ void login_imap_auth_result(struct login_client *c, enum err_code code, const ch
 		metric_add(METRIC_LOGIN_REFUSED, 1);
 		login_client_reply(c, "%s NO [AUTHENTICATIONFAILED] %s", c->tag,
 			text[0] == '\0' ? "Authentication failed" : text);
+		if (++c->failures >= c->login->settings->max_failures)
+			login_client_bye(c, "Too many failed logins");
 		break;
 	case ERR_PROTO:
 		reply_bad(c, "BAD Malformed authentication response");

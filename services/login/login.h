@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 #include <openssl/ssl.h>
+#include "lib-common/net.h"
 #include "lib-common/service.h"
 #include "services/login/login-settings.h"
 
@@ -45,9 +46,10 @@ struct login_client {
 	bool tls_wants_write, greeted;
 	struct event *read_event, *write_event, *timer;
 	struct buf in, out;
-	char address[64], local[64];
-	char trace[TRACE_ID_SIZE]; /* the session's id from here on, in all processes */
-	unsigned bad_commands, literals_answered;
+	char address[NET_TEXT_SIZE], local[NET_TEXT_SIZE];
+	char peer_key[NET_TEXT_SIZE]; /* what limits per address count by */
+	char trace[TRACE_ID_SIZE];    /* the session's id from here on, in all processes */
+	unsigned bad_commands, failures, literals_answered;
 
 	char *tag; /* of the command that waits for an answer */
 	char *auth_id;
@@ -61,8 +63,8 @@ struct login_client {
 };
 
 /* login-client.c */
-void login_client_new(
-	struct login_service *login, int fd, bool tls, const char *address, const char *local);
+void login_client_new(struct login_service *login, int fd, bool tls, const struct sockaddr *peer,
+	const struct sockaddr *local);
 void login_client_free(struct login_client *c);
 void login_client_reply(struct login_client *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -12,10 +12,8 @@
  */
 #include "services/login/login.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include "lib-common/mem.h"
 
 static int login_init(struct service *svc, struct err *e)
@@ -42,33 +40,19 @@ static int login_start(struct service *svc, struct err *e)
 	return 0;
 }
 
-static void address_text(const struct sockaddr *sa, char *text, size_t size)
-{
-	const struct sockaddr_in6 *in6 = (const void *)sa;
-
-	(void)snprintf(text, size, "local");
-	if (sa->sa_family == AF_INET)
-		(void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)sa)->sin_addr,
-			text, (socklen_t)size);
-	else if (sa->sa_family == AF_INET6)
-		(void)inet_ntop(AF_INET6, &in6->sin6_addr, text, (socklen_t)size);
-}
-
 static void login_accept(struct service *svc, int fd, const struct service_listener *l,
 	const struct sockaddr *peer, socklen_t peer_len)
 {
 	struct login_service *login = service_data(svc);
 	struct sockaddr_storage own = {0};
 	socklen_t own_len = sizeof(own);
-	char address[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN];
 	int on = 1;
 
 	(void)peer_len;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)getsockname(fd, (struct sockaddr *)&own, &own_len);
-	address_text(peer, address, sizeof(address));
-	address_text((struct sockaddr *)&own, local, sizeof(local));
-	login_client_new(login, fd, strcmp(l->name, "imaps") == 0, address, local);
+	login_client_new(
+		login, fd, strcmp(l->name, "imaps") == 0, peer, (const struct sockaddr *)&own);
 }
 
 static void login_drain(struct service *svc)

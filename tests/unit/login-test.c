@@ -8,6 +8,8 @@
 #include "lib-common/mem.h"
 #include "services/login/login-command.h"
 
+static const struct login_limits limits = {8192, 4096};
+
 /* Fed one octet at a time, a command is complete at its last octet and not before. */
 static void check_scan(struct span in, enum login_scan want, size_t length)
 {
@@ -15,11 +17,13 @@ static void check_scan(struct span in, enum login_scan want, size_t length)
 	size_t n;
 
 	for (size_t i = 0; i <= in.n; i++) {
-		enum login_scan r = login_command_scan(span_from(in.p, i), answered, &n, &literals);
+		enum login_scan r = login_command_scan(
+			span_from(in.p, i), &limits, answered, &n, &literals);
 
 		if (r == LOGIN_SCAN_LITERAL) {
 			answered = literals;
-			r = login_command_scan(span_from(in.p, i), answered, &n, &literals);
+			r = login_command_scan(
+				span_from(in.p, i), &limits, answered, &n, &literals);
 		}
 		if (r == LOGIN_SCAN_MORE)
 			continue;
@@ -35,7 +39,7 @@ static void check_scan(struct span in, enum login_scan want, size_t length)
 
 static void test_scan(void **state)
 {
-	char *many = mem_alloc(LOGIN_LINE_MAX + 10);
+	char *many = mem_alloc(8192 + 10);
 
 	(void)state;
 	check_scan(SPAN("a NOOP\r\nb"), LOGIN_SCAN_COMMAND, 8);
@@ -50,8 +54,8 @@ static void test_scan(void **state)
 	check_scan(SPAN("a {-1}\r\n"), LOGIN_SCAN_COMMAND, 8);
 	check_scan(SPAN("a {}\r\n"), LOGIN_SCAN_COMMAND, 6);
 	check_scan(SPAN("}\r\n"), LOGIN_SCAN_COMMAND, 3);
-	memset(many, 'a', LOGIN_LINE_MAX + 9);
-	check_scan(span_from(many, LOGIN_LINE_MAX + 9), LOGIN_SCAN_TOO_LONG, 0);
+	memset(many, 'a', 8192 + 9);
+	check_scan(span_from(many, 8192 + 9), LOGIN_SCAN_TOO_LONG, 0);
 	mem_free(many);
 }
 
@@ -69,7 +73,7 @@ static void test_literal_sum(void **state)
 		buf_add_c(&b, 'x');
 	buf_add_str(&b, " {1+}\r\n");
 	assert_int_equal(
-		login_command_scan(buf_span(&b), 0, &n, &literals), LOGIN_SCAN_TOO_LONG);
+		login_command_scan(buf_span(&b), &limits, 0, &n, &literals), LOGIN_SCAN_TOO_LONG);
 	buf_clear(&b);
 }
 
