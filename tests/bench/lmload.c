@@ -348,15 +348,16 @@ static void loop_once(void (*take)(struct conn *, const char *), bool smtp)
 	}
 }
 
-static struct conn *conns_open(uint64_t n)
+static void conns_open(uint64_t n)
 {
-	struct conn *conns = calloc(n, sizeof(*conns));
+	static struct conn *conns;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
+	conns = calloc(n, sizeof(*conns));
 	poller = epoll_create1(EPOLL_CLOEXEC);
 	if (conns == NULL || poller < 0)
 		die("epoll_create");
@@ -364,7 +365,6 @@ static struct conn *conns_open(uint64_t n)
 		conns[i].user = (unsigned)(i % users);
 		conn_open(&conns[i]);
 	}
-	return conns;
 }
 
 static int run_lmtp(char **argv)
@@ -381,7 +381,7 @@ static int run_lmtp(char **argv)
 		die("arguments");
 	for (size_t i = 0; i < message_octets; i++)
 		filler[i] = i % 72 == 70 ? '\r' : i % 72 == 71 ? '\n' : (char)('a' + i * 7 % 26);
-	(void)conns_open(connections < wanted ? connections : wanted);
+	conns_open(connections < wanted ? connections : wanted);
 	while (done < wanted)
 		loop_once(lmtp_line, true);
 	(void)printf("%llu %llu %.6f\n", (unsigned long long)done, (unsigned long long)failed,
@@ -397,7 +397,7 @@ static int run_idle(char **argv)
 	users = (unsigned)number(argv[1]);
 	if (users == 0)
 		die("arguments");
-	(void)conns_open(sessions);
+	conns_open(sessions);
 	while (idle_ready < sessions)
 		loop_once(idle_line, false);
 	(void)printf("ready\n");
@@ -414,7 +414,7 @@ static int run_idle(char **argv)
 static bool imap_command(int fd, const char *tag, const char *command, size_t *octets_r)
 {
 	static char data[1 << 18];
-	char line[256], wanted_line[32];
+	char line[256] = "", wanted_line[32];
 	size_t line_n = 0;
 	int n;
 
