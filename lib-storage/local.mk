@@ -37,8 +37,17 @@ lib_storage_liblmstorage_a_SOURCES += \
 	lib-storage/pack.c lib-storage/pack.h lib-storage/pack-internal.h \
 	lib-storage/pack-read.c lib-storage/pack-scan.c \
 	lib-storage/pack-recovery.c lib-storage/pack-recovery.h \
-	lib-storage/receipt.c lib-storage/receipt.h
-check_PROGRAMS += tests/unit/pack-test tests/unit/locator-test tests/unit/receipt-test
+	lib-storage/receipt.c lib-storage/receipt.h \
+	lib-storage/object.h lib-storage/object-fs.h lib-storage/object-fs.c \
+	lib-storage/object-fs-write.c lib-storage/object-fs-list.c \
+	lib-storage/object-put.c lib-storage/object-put.h \
+	lib-storage/object-pool.c lib-storage/object-read.c lib-storage/object-read.h
+EXTRA_PROGRAMS += tests/bench/pack-bench
+tests_bench_pack_bench_SOURCES = tests/bench/pack-bench.c
+tests_bench_pack_bench_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
+check_PROGRAMS += tests/unit/pack-test tests/unit/locator-test tests/unit/receipt-test tests/unit/object-test
+tests_unit_object_test_SOURCES = tests/unit/object-test.c
+tests_unit_object_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 tests_unit_pack_test_SOURCES = tests/unit/pack-test.c
 tests_unit_pack_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 tests_unit_locator_test_SOURCES = tests/unit/locator-test.c
