@@ -10,10 +10,15 @@ lib_common_liblmcommon_a_SOURCES = \
 	lib-common/channel-conn.c lib-common/channel-server.c lib-common/clock.c \
 	lib-common/service.h lib-common/version.h \
 	lib-common/topology.c lib-common/topology.h \
-	lib-common/settings.h \
+	lib-common/settings.c lib-common/settings.h lib-common/settings-internal.h \
+	lib-common/settings-value.c lib-common/settings-print.c lib-common/metrics.c \
 	lib-common/metrics.h \
 	lib-common/log.c lib-common/log.h lib-common/metrics-list.h
 
 check_PROGRAMS += tests/unit/net-test
 tests_unit_net_test_SOURCES = tests/unit/net-test.c
 tests_unit_net_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/settings-test
+tests_unit_settings_test_SOURCES = tests/unit/settings-test.c
+tests_unit_settings_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)

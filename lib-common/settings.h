@@ -7,7 +7,7 @@
  * with # or ; at the start of a line. Master alone reads them and hands each process its own
  * sections, plus [global], as one memfd. A word of a path, list or listener that begins with $run_dir,
  * $state_dir, $config_dir or $libexec_dir has it replaced by that setting of [global]. The memfd holds
- * `section.key<TAB>value` lines (escaped as in channel.h).
+ * `section.key<TAB>value` lines; no value holds a control character but TAB.
  */
 #ifndef LM_SETTINGS_H
 #define LM_SETTINGS_H
