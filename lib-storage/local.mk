@@ -75,3 +75,8 @@ tests_unit_mime_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/meta-test
 tests_unit_meta_test_SOURCES = tests/unit/meta-test.c
 tests_unit_meta_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+lib_storage_liblmstorage_a_SOURCES += \
+	lib-storage/charset.c lib-storage/charset.h \
+	lib-storage/charset-header.c lib-storage/charset-transfer.c
+lib_storage_liblmstorage_a_SOURCES += \
+	lib-storage/text.c lib-storage/text-html.c lib-storage/text.h

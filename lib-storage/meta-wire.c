@@ -1,66 +1,7 @@
 #include "lib-storage/meta-wire.h"
+#include "lib-storage/imap-write.h"
 
 #include <inttypes.h>
-
-#define QUOTED_MAX 1000 /* longer ones are literals, as clients may have limits on lines */
-
-static bool is_quotable(struct span s)
-{
-	if (s.n > QUOTED_MAX)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c >= 0x80 || c == '\r' || c == '\n' || c == '\0')
-			return false;
-	}
-	return true;
-}
-
-static void add_quoted(struct buf *out, struct span s)
-{
-	buf_add_c(out, '"');
-	for (size_t i = 0; i < s.n;) {
-		size_t run = i;
-
-		while (run < s.n && s.p[run] != '"' && s.p[run] != '\\')
-			run++;
-		buf_add(out, s.p + i, run - i);
-		if (run < s.n) {
-			buf_add_c(out, '\\');
-			buf_add_c(out, s.p[run++]);
-		}
-		i = run;
-	}
-	buf_add_c(out, '"');
-}
-
-static void add_literal(struct buf *out, struct span s)
-{
-	size_t nuls = 0;
-
-	for (size_t i = 0; i < s.n; i++)
-		nuls += s.p[i] == '\0';
-	buf_printf(out, "{%zu}\r\n", s.n - nuls);
-	if (nuls == 0) {
-		buf_add_span(out, s);
-		return;
-	}
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] != '\0')
-			buf_add_c(out, s.p[i]);
-	}
-}
-
-void wire_add_nstring(struct buf *out, struct span s)
-{
-	if (s.p == NULL)
-		buf_add_str(out, "NIL");
-	else if (is_quotable(s))
-		add_quoted(out, s);
-	else
-		add_literal(out, s);
-}
 
 static void add_addresses(struct buf *out, const struct mime_addresses *a)
 {
@@ -71,13 +12,13 @@ static void add_addresses(struct buf *out, const struct mime_addresses *a)
 	buf_add_c(out, '(');
 	for (size_t i = 0; i < a->n; i++) {
 		buf_add_c(out, '(');
-		wire_add_nstring(out, a->list[i].name);
+		imap_write_nstring(out, a->list[i].name);
 		buf_add_c(out, ' ');
-		wire_add_nstring(out, a->list[i].route);
+		imap_write_nstring(out, a->list[i].route);
 		buf_add_c(out, ' ');
-		wire_add_nstring(out, a->list[i].mailbox);
+		imap_write_nstring(out, a->list[i].mailbox);
 		buf_add_c(out, ' ');
-		wire_add_nstring(out, a->list[i].host);
+		imap_write_nstring(out, a->list[i].host);
 		buf_add_c(out, ')');
 	}
 	buf_add_c(out, ')');
@@ -90,9 +31,9 @@ void wire_add_envelope(struct buf *out, const struct mime_envelope *e)
 	if (e == NULL)
 		e = &nothing;
 	buf_add_c(out, '(');
-	wire_add_nstring(out, e->date);
+	imap_write_nstring(out, e->date);
 	buf_add_c(out, ' ');
-	wire_add_nstring(out, e->subject);
+	imap_write_nstring(out, e->subject);
 	for (size_t i = 0; i < MIME_ADDRESS_FIELDS; i++) {
 		const struct mime_addresses *a = &e->addresses[i];
 
@@ -103,9 +44,9 @@ void wire_add_envelope(struct buf *out, const struct mime_envelope *e)
 		add_addresses(out, a);
 	}
 	buf_add_c(out, ' ');
-	wire_add_nstring(out, e->in_reply_to);
+	imap_write_nstring(out, e->in_reply_to);
 	buf_add_c(out, ' ');
-	wire_add_nstring(out, e->message_id);
+	imap_write_nstring(out, e->message_id);
 	buf_add_c(out, ')');
 }
 
@@ -119,9 +60,9 @@ struct structure {
 static void add_param(struct buf *out, struct span name, struct span value, size_t *count)
 {
 	buf_add_c(out, (*count)++ == 0 ? '(' : ' ');
-	wire_add_nstring(out, name);
+	imap_write_nstring(out, name);
 	buf_add_c(out, ' ');
-	wire_add_nstring(out, value);
+	imap_write_nstring(out, value);
 }
 
 static void add_params(struct structure *w, const struct mime_params *params, bool text)
@@ -164,17 +105,17 @@ static void add_extension_tail(struct structure *w, const struct mime_part *part
 		buf_add_str(out, " NIL ");
 	} else {
 		buf_add_str(out, " (");
-		wire_add_nstring(out, part->disposition);
+		imap_write_nstring(out, part->disposition);
 		buf_add_c(out, ' ');
 		add_params(w, &part->disposition_params, false);
 		buf_add_str(out, ") ");
 	}
 	for (size_t i = 0; i < part->nlanguages; i++) {
 		buf_add_c(out, i == 0 ? '(' : ' ');
-		wire_add_nstring(out, part->languages[i]);
+		imap_write_nstring(out, part->languages[i]);
 	}
 	buf_add_str(out, part->nlanguages == 0 ? "NIL " : ") ");
-	wire_add_nstring(out, part->location);
+	imap_write_nstring(out, part->location);
 }
 
 /* "type" "subtype" (params) id description "encoding" size: the common start of all but multiparts.
@@ -185,17 +126,17 @@ static void add_fields(struct structure *w, const struct mime_part *part)
 	struct buf *out = w->out;
 
 	buf_add_c(out, '(');
-	wire_add_nstring(out, part->type);
+	imap_write_nstring(out, part->type);
 	buf_add_c(out, ' ');
-	wire_add_nstring(out, part->subtype);
+	imap_write_nstring(out, part->subtype);
 	buf_add_c(out, ' ');
 	add_params(w, &part->params, span_is_nocase(part->type, "text"));
 	buf_add_c(out, ' ');
-	wire_add_nstring(out, w->reduced ? nil : part->id);
+	imap_write_nstring(out, w->reduced ? nil : part->id);
 	buf_add_c(out, ' ');
-	wire_add_nstring(out, w->reduced ? nil : part->description);
+	imap_write_nstring(out, w->reduced ? nil : part->description);
 	buf_add_c(out, ' ');
-	wire_add_nstring(out, part->encoding_text.p == NULL ? SPAN("7bit") : part->encoding_text);
+	imap_write_nstring(out, part->encoding_text.p == NULL ? SPAN("7bit") : part->encoding_text);
 	buf_printf(out, " %" PRIu64, part->body_len);
 }
 
@@ -226,7 +167,7 @@ static void part_close(struct structure *w, const struct mime_part *part)
 
 	if (part->kind == MIME_MULTIPART) {
 		buf_add_c(w->out, ' ');
-		wire_add_nstring(w->out, part->subtype);
+		imap_write_nstring(w->out, part->subtype);
 	} else if (part->kind == MIME_MESSAGE) {
 		buf_printf(w->out, " %" PRIu64, part->body_lines);
 	}
@@ -236,7 +177,7 @@ static void part_close(struct structure *w, const struct mime_part *part)
 		if (part->kind == MIME_MULTIPART)
 			add_params(w, &part->params, false);
 		else
-			wire_add_nstring(w->out, part->md5);
+			imap_write_nstring(w->out, part->md5);
 		add_extension_tail(w, part);
 		run_end(w, start);
 	}

@@ -8,9 +8,6 @@
 
 #include "lib-storage/mime.h"
 
-/* An nstring: p == NULL gives NIL. NULs are left out, as not even a literal may hold them. */
-void wire_add_nstring(struct buf *out, struct span s);
-
 /* "(date subject from ...)"; NULL gives the envelope of an empty header. */
 void wire_add_envelope(struct buf *out, const struct mime_envelope *envelope);
 
