@@ -8,7 +8,11 @@ lib_common_liblmcommon_a_SOURCES = \
 	lib-common/channel.h lib-common/channel-internal.h \
 	lib-common/channel-client.c lib-common/channel-codec.c \
 	lib-common/channel-conn.c lib-common/channel-server.c lib-common/clock.c \
-	lib-common/service.h lib-common/version.h \
+	lib-common/service.c lib-common/service.h lib-common/service-internal.h \
+	lib-common/service-settings.c lib-common/service-session.c \
+	lib-common/sandbox.c lib-common/sandbox.h lib-common/sandbox-landlock.c \
+	lib-common/sandbox-seccomp.c lib-common/sandbox-seccomp.h \
+	lib-common/version.h \
 	lib-common/topology.c lib-common/topology.h \
 	lib-common/settings.c lib-common/settings.h lib-common/settings-internal.h \
 	lib-common/settings-value.c lib-common/settings-print.c lib-common/metrics.c \
@@ -22,3 +26,7 @@ tests_unit_net_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/settings-test
 tests_unit_settings_test_SOURCES = tests/unit/settings-test.c
 tests_unit_settings_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/sandbox-test
+tests_unit_sandbox_test_SOURCES = tests/unit/sandbox-test.c
+tests_unit_sandbox_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)

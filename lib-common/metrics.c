@@ -1,5 +1,6 @@
 #include "lib-common/metrics.h"
 
+#include <stdbool.h>
 #include <sys/mman.h>
 
 #include "lib-common/mem.h"
@@ -13,6 +14,12 @@ const struct metric_def metric_defs[METRIC_COUNT] = {
 /* Until metrics_open: counting must never need a check of its caller. */
 static uint64_t private_region[METRIC_COUNT * METRIC_SLOTS];
 static uint64_t *region = private_region;
+static bool shared;
+
+void metrics_share(void)
+{
+	shared = true;
+}
 
 int metrics_open(int fd)
 {
@@ -46,7 +53,10 @@ static size_t bucket_of(uint64_t us)
 
 void metric_add(enum metric_id id, uint64_t n)
 {
-	*slot(id, 0) += n;
+	if (shared)
+		metric_add_atomic(id, n);
+	else
+		*slot(id, 0) += n;
 }
 
 void metric_set(enum metric_id id, uint64_t n)
@@ -56,6 +66,10 @@ void metric_set(enum metric_id id, uint64_t n)
 
 void metric_observe_us(enum metric_id id, uint64_t us)
 {
+	if (shared) {
+		metric_observe_us_atomic(id, us);
+		return;
+	}
 	*slot(id, bucket_of(us)) += 1;
 	*slot(id, METRIC_BUCKETS) += us;
 	*slot(id, METRIC_BUCKETS + 1) += 1;

@@ -34,6 +34,8 @@ extern const struct metric_def metric_defs[METRIC_COUNT];
 
 /* Maps the region; with fd -1 private memory is used (tests, tools). */
 int metrics_open(int fd);
+/* From now on several processes write the region: the plain forms become atomic. */
+void metrics_share(void);
 void metric_add(enum metric_id id, uint64_t n);
 void metric_set(enum metric_id id, uint64_t n);
 void metric_observe_us(enum metric_id id, uint64_t us);
