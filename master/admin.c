@@ -183,10 +183,9 @@ static void admin_config(struct request *req)
 		(void)span_cut(&key, '.', &own);
 		for (unsigned i = 0; defs[i] != NULL; i++) {
 			for (const struct setting_row *r = defs[i]->rows; r->name != NULL; r++)
-				secret = secret ||
-					(r->type == SETTING_SECRET &&
-						span_is(own, defs[i]->section) &&
-						span_starts_nocase(key, r->name));
+				secret = secret || (r->type == SETTING_SECRET &&
+							   span_is(own, defs[i]->section) &&
+							   span_starts_nocase(key, r->name));
 		}
 		if (!secret)
 			config_line(plan, line, request_str(req, "section"), reply_body(req));
@@ -220,7 +219,8 @@ static const struct arg_def config_args[] = {
 static const struct command_def admin_commands[] = {
 	{.verb = "STATUS",
 		.handle = admin_status,
-		.doc = "Body: service, pid, state, clients, start (Unix time), restarts of the service; "
+		.doc = "Body: service, pid, state, clients, start (Unix time), restarts of the "
+		       "service; "
 		       "a line a process."},
 	{.verb = "WHO", .handle = admin_who, .doc = "Body: user, protocol, address, session, pid."},
 	{.verb = "RELOAD", .handle = admin_reload, .doc = "Read the configuration again."},
@@ -261,8 +261,7 @@ void admin_listen(struct master *m)
 	for (struct binding *b = m->plan->bindings; b != NULL; b = b->next) {
 		if (strcmp(b->unit, "master") != 0)
 			continue;
-		b->event = event_new(
-			m->base, b->fd, EV_READ | EV_PERSIST, admin_on_connection, b);
+		b->event = event_new(m->base, b->fd, EV_READ | EV_PERSIST, admin_on_connection, b);
 		(void)event_add(b->event, NULL);
 	}
 }

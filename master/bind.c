@@ -109,7 +109,7 @@ static bool unix_is_stale(const struct sockaddr_un *sa)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 &&
-		errno == ECONNREFUSED;
+		     errno == ECONNREFUSED;
 
 	if (fd >= 0)
 		(void)close(fd);
@@ -180,8 +180,8 @@ int bindings_open(struct plan *plan, const struct plan *old, struct buf *problem
 		b->fd = b->address[0] == '/' ? bind_unix(b) : bind_inet(b);
 		if (b->fd < 0)
 			buf_printf(problems, "%s: cannot listen on %s: %s\n", b->unit, b->address,
-				errno == EINVAL ? "not ADDRESS:PORT, [IPv6]:PORT or /path" :
-						  strerror(errno));
+				errno == EINVAL ? "not ADDRESS:PORT, [IPv6]:PORT or /path"
+						: strerror(errno));
 	}
 	if (problems->len == before)
 		return 0;

@@ -1,5 +1,6 @@
 /*
- * lightmail: the master. Reads the configuration, binds all sockets, starts and watches the services.
+ * lightmail: the master. Reads the configuration, binds all sockets, starts and watches the
+ * services.
  *
  * Sockets: binds those of all services, and offers master/admin to lightmailctl and api.
  * Rights kept: those it was started with (root in production), for it must bind, chown and start.
@@ -29,18 +30,17 @@ struct master *master_get(void)
 
 static void usage(FILE *out)
 {
-	fprintf(out,
-		"usage: lightmail [-F] [-c FILE] [--set SECTION.KEY=VALUE]...\n"
-		"       lightmail -t [-c FILE]\n"
-		"       lightmail --print-samples DIR | --print-guide\n"
-		"\n"
-		"  -c, --config FILE    the configuration (" LM_SYSCONFDIR "/lightmail.conf)\n"
-		"  -F, --foreground     stay in the foreground, log to standard error\n"
-		"  -t, --test           check the configuration and say what is wrong\n"
-		"  --set ASSIGNMENT     a setting, as if it stood in a file; may be repeated\n"
-		"  --print-samples DIR  write commented sample files\n"
-		"  --print-guide        print all settings as Markdown\n"
-		"  -V, --version\n");
+	fprintf(out, "usage: lightmail [-F] [-c FILE] [--set SECTION.KEY=VALUE]...\n"
+		     "       lightmail -t [-c FILE]\n"
+		     "       lightmail --print-samples DIR | --print-guide\n"
+		     "\n"
+		     "  -c, --config FILE    the configuration (" LM_SYSCONFDIR "/lightmail.conf)\n"
+		     "  -F, --foreground     stay in the foreground, log to standard error\n"
+		     "  -t, --test           check the configuration and say what is wrong\n"
+		     "  --set ASSIGNMENT     a setting, as if it stood in a file; may be repeated\n"
+		     "  --print-samples DIR  write commented sample files\n"
+		     "  --print-guide        print all settings as Markdown\n"
+		     "  -V, --version\n");
 }
 
 static int print_problems(const struct buf *problems)
@@ -65,13 +65,13 @@ static int print_samples(const char *dir)
 	char *path;
 
 	for (unsigned i = 0; i <= UNIT_COUNT; i++) {
-		const struct settings_def *def =
-			i == UNIT_COUNT ? &global_settings_def : unit_defs[i].settings;
+		const struct settings_def *def = i == UNIT_COUNT ? &global_settings_def
+								 : unit_defs[i].settings;
 
 		buf_init(&b);
 		settings_print_sample(def, &b);
-		path = i == UNIT_COUNT ? mem_printf("%s/lightmail.conf", dir) :
-					 mem_printf("%s/%s.conf", dir, unit_defs[i].name);
+		path = i == UNIT_COUNT ? mem_printf("%s/lightmail.conf", dir)
+				       : mem_printf("%s/%s.conf", dir, unit_defs[i].name);
 		write_file(path, &b);
 		mem_free(path);
 		buf_clear(&b);
@@ -202,9 +202,8 @@ static void master_run(struct master *m)
 	if (m->plan->global->temp_dir[0] != '\0') {
 		m->temp_fd = open(m->plan->global->temp_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (m->temp_fd < 0)
-			log_warning("temp-dir-failed", "path",
-				LOG_STR(m->plan->global->temp_dir), "error",
-				LOG_STR(strerror(errno)), NULL);
+			log_warning("temp-dir-failed", "path", LOG_STR(m->plan->global->temp_dir),
+				"error", LOG_STR(strerror(errno)), NULL);
 	}
 	for (size_t i = 0; topology_keys[i].name != NULL; i++) {
 		if (RAND_bytes(m->keys[i], KEY_BYTES) != 1)

@@ -3,9 +3,9 @@
  * hands each its own settings, keys and sockets, and reloads. It runs as root in production, so it
  * parses nothing but its configuration and the status lines of its own children, and holds no mail.
  *
- * A plan is a whole configuration, checked: settings of each unit (service) and the bindings that they
- * ask for. A reload makes a new plan beside the old one, takes over the sockets that stay, and only
- * then lets it take the old one's place.
+ * A plan is a whole configuration, checked: settings of each unit (service) and the bindings that
+ * they ask for. A reload makes a new plan beside the old one, takes over the sockets that stay, and
+ * only then lets it take the old one's place.
  */
 #ifndef MASTER_H
 #define MASTER_H
@@ -21,7 +21,7 @@
 #define TOKEN_SIZE 33 /* 32 hex digits and a NUL */
 #define KEY_BYTES 32
 #define LISTENER_FD_FIRST 7 /* lib-common/service.h */
-#define CTL_NAME "ctl" /* lightmailctl's folder under run_dir */
+#define CTL_NAME "ctl"	    /* lightmailctl's folder under run_dir */
 
 struct unit_def {
 	const char *name; /* of service, binary, folder and section */
@@ -35,10 +35,10 @@ extern const struct unit_def unit_defs[UNIT_COUNT];
 /* One listening socket. */
 struct binding {
 	struct binding *next;
-	const char *name; /* of the outside listener, or the role */
-	const char *unit; /* who gets it; "master" for its own */
-	char *address;	  /* as configured, or a path */
-	char *peer;	  /* client of a role; NULL: outside */
+	const char *name;	/* of the outside listener, or the role */
+	const char *unit;	/* who gets it; "master" for its own */
+	char *address;		/* as configured, or a path */
+	char *peer;		/* client of a role; NULL: outside */
 	char token[TOKEN_SIZE]; /* "" for none */
 	mode_t mode;
 	uid_t owner;
@@ -81,8 +81,8 @@ struct unit {
 	unsigned restarts;
 	unsigned backoff_s; /* 0: not throttled */
 	struct event *throttle;
-	bool demand;		 /* its listeners are watched for a connection nobody takes */
-	uint64_t *retired;	 /* metrics of processes that are gone */
+	bool demand;	   /* its listeners are watched for a connection nobody takes */
+	uint64_t *retired; /* metrics of processes that are gone */
 	int retired_fd;
 };
 
@@ -106,17 +106,19 @@ struct master {
 struct plan *plan_load(const struct master *m, struct buf *problems);
 void plan_free(struct plan *plan);
 const struct service_settings *plan_knobs(const struct plan *plan, unsigned unit);
-/* The settings, sockets, peers and keys of one unit, as its processes read them (lib-common/service.h).
- * fds_r gets the listening sockets in the order of their numbers. */
+/* The settings, sockets, peers and keys of one unit, as its processes read them
+ * (lib-common/service.h). fds_r gets the listening sockets in the order of their numbers. */
 void plan_write(const struct master *m, const struct plan *plan, unsigned unit, struct buf *out,
 	int *fds_r, size_t *n_fds_r, size_t max_fds);
 /* Settings alone differ, and none that needs a new process. */
 bool plan_reload_suffices(const struct plan *old, const struct plan *new, unsigned unit);
 bool plan_unit_same(const struct plan *old, const struct plan *new, unsigned unit);
 
-/* bind.c: binds what `old` (may be NULL) has not bound already. -1: problems; nothing is taken over. */
+/* bind.c: binds what `old` (may be NULL) has not bound already. -1: problems; nothing is taken
+ * over. */
 int bindings_open(struct plan *plan, const struct plan *old, struct buf *problems);
-void bindings_adopted(struct plan *plan, struct plan *old); /* old's are closed where not taken over */
+void bindings_adopted(
+	struct plan *plan, struct plan *old); /* old's are closed where not taken over */
 int run_dirs_make(const struct plan *plan, struct buf *problems);
 
 /* process.c */
@@ -131,7 +133,8 @@ void process_session_drop(struct process *p, const char *id);
 struct master *master_get(void);
 
 /* spawn.c: fork and exec. 0, or -1 with *e. */
-int spawn_process(struct master *m, struct unit *u, struct process *p, int *control_r, struct err *e);
+int spawn_process(
+	struct master *m, struct unit *u, struct process *p, int *control_r, struct err *e);
 int settings_memfd(struct span text);
 
 /* reload.c */

@@ -1,4 +1,5 @@
-/* What a supervisor such as systemd wants to know: a datagram to the socket named in NOTIFY_SOCKET. */
+/* What a supervisor such as systemd wants to know: a datagram to the socket named in NOTIFY_SOCKET.
+ */
 #include "master/master.h"
 
 #include <errno.h>

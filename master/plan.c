@@ -50,9 +50,9 @@ static const char *setting_text(const struct plan *plan, unsigned unit, const ch
 {
 	const struct setting_row *row = row_find(unit_defs[unit].settings, name);
 
-	return row == NULL ? "" :
-			     *(char *const *)(const void *)((const char *)plan->settings[unit] +
-				     row->offset);
+	return row == NULL ? ""
+			   : *(char *const *)(const void *)((const char *)plan->settings[unit] +
+							    row->offset);
 }
 
 static uint64_t setting_number(
@@ -60,9 +60,9 @@ static uint64_t setting_number(
 {
 	const struct setting_row *row = row_find(unit_defs[unit].settings, name);
 
-	return row == NULL ? otherwise :
-			     *(const uint64_t *)(const void *)((const char *)plan->settings[unit] +
-				     row->offset);
+	return row == NULL ? otherwise
+			   : *(const uint64_t *)(const void *)((const char *)plan->settings[unit] +
+							       row->offset);
 }
 
 static int unit_index(const char *name)
@@ -177,14 +177,14 @@ static void plan_check(const struct plan *plan, struct buf *problems)
 {
 	for (unsigned i = 0; i < UNIT_COUNT; i++) {
 		const struct service_settings *knobs = plan->settings[i];
-		char *binary = mem_printf(
-			"%s/%s", plan->global->libexec_dir, unit_defs[i].name);
+		char *binary = mem_printf("%s/%s", plan->global->libexec_dir, unit_defs[i].name);
 
 		if (access(binary, X_OK) < 0)
 			buf_printf(problems, "%s: %s\n", binary, strerror(errno));
 		mem_free(binary);
 		if (separate_users(plan) && getpwnam(knobs->user) == NULL)
-			buf_printf(problems, "%s: no system user %s (dev/setup or the package makes it; "
+			buf_printf(problems,
+				"%s: no system user %s (dev/setup or the package makes it; "
 				"separate_users = no does without)\n",
 				unit_defs[i].name, knobs->user);
 		if (knobs->process_min > knobs->process_limit)
@@ -274,8 +274,8 @@ void plan_write(const struct master *m, const struct plan *plan, unsigned unit, 
 		const char *token = b->token[0] == '\0' ? "-" : b->token;
 
 		if (strcmp(b->unit, name) == 0 && *n_fds_r < max_fds) {
-			buf_printf(out, "!socket\t%zu\t%s\t%s\t%s\n", LISTENER_FD_FIRST + *n_fds_r, b->name,
-				b->peer == NULL ? "-" : b->peer, token);
+			buf_printf(out, "!socket\t%zu\t%s\t%s\t%s\n", LISTENER_FD_FIRST + *n_fds_r,
+				b->name, b->peer == NULL ? "-" : b->peer, token);
 			fds_r[(*n_fds_r)++] = b->fd;
 		}
 		if (b->peer != NULL && strcmp(b->peer, name) == 0)
@@ -317,7 +317,7 @@ bool plan_unit_same(const struct plan *old, const struct plan *new, unsigned uni
 	write_settings(old, unit, &a);
 	write_settings(new, unit, &b);
 	same = span_equal(buf_span(&a), buf_span(&b)) &&
-		bindings_same(old, new, unit_defs[unit].name);
+	       bindings_same(old, new, unit_defs[unit].name);
 	buf_wipe(&a);
 	buf_wipe(&b);
 	return same;

@@ -25,8 +25,8 @@ void unit_init(struct master *m, unsigned index)
 	u->retired_fd = memfd_create("lightmail-metrics", MFD_CLOEXEC);
 	if (u->retired_fd < 0 || ftruncate(u->retired_fd, (off_t)METRIC_REGION_BYTES) < 0)
 		log_fatal("memory-failed", "error", LOG_STR(strerror(errno)), NULL);
-	u->retired = mmap(NULL, METRIC_REGION_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-		u->retired_fd, 0);
+	u->retired = mmap(
+		NULL, METRIC_REGION_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, u->retired_fd, 0);
 	if (u->retired == MAP_FAILED)
 		log_fatal("memory-failed", "error", LOG_STR(strerror(errno)), NULL);
 }
@@ -118,14 +118,13 @@ static void process_on_ready(struct process *p)
 	p->deadline_ms = 0;
 	p->idle_since_ms = clock_boot_ms();
 	p->unit->backoff_s = 0;
-	log_info("process-ready", "process", LOG_STR(p->unit->def->name), "child",
-		LOG_INT(p->pid), "ms", LOG_UINT(clock_boot_ms() - p->started_ms), NULL);
+	log_info("process-ready", "process", LOG_STR(p->unit->def->name), "child", LOG_INT(p->pid),
+		"ms", LOG_UINT(clock_boot_ms() - p->started_ms), NULL);
 	unit_check_demand(m, p->unit);
 	master_check_ready(m);
 }
 
-static void process_on_event(
-	struct client *c, const char *event, const struct result *r, void *ctx)
+static void process_on_event(struct client *c, const char *event, const struct result *r, void *ctx)
 {
 	struct process *p = ctx;
 	struct master *m = master_get();
@@ -174,9 +173,9 @@ static void unit_throttle(struct master *m, struct unit *u)
 {
 	struct timeval tv;
 
-	u->backoff_s = u->backoff_s == 0		  ? 1 :
-		u->backoff_s * 2 > BACKOFF_MAX_S ? BACKOFF_MAX_S :
-						    u->backoff_s * 2;
+	u->backoff_s = u->backoff_s == 0		  ? 1
+		       : u->backoff_s * 2 > BACKOFF_MAX_S ? BACKOFF_MAX_S
+							  : u->backoff_s * 2;
 	tv = (struct timeval){(time_t)u->backoff_s, 0};
 	log_error("service-throttled", "process", LOG_STR(u->def->name), "seconds",
 		LOG_UINT(u->backoff_s), NULL);
@@ -188,8 +187,7 @@ static void unit_throttle(struct master *m, struct unit *u)
 void process_start(struct master *m, struct unit *u)
 {
 	struct process *p = mem_alloc(sizeof(*p));
-	struct client_def def = {
-		.role = "master/control", .on_event = process_on_event, .ctx = p};
+	struct client_def def = {.role = "master/control", .on_event = process_on_event, .ctx = p};
 	struct err e;
 	int control;
 
@@ -269,7 +267,8 @@ void unit_check_demand(struct master *m, struct unit *u)
 	bool all_full = true;
 
 	for (const struct process *p = u->processes; p != NULL; p = p->next) {
-		if (p->state == PROCESS_STARTING || (p->state == PROCESS_READY && p->clients < limit))
+		if (p->state == PROCESS_STARTING ||
+			(p->state == PROCESS_READY && p->clients < limit))
 			all_full = false;
 	}
 	if (unit_is_session_parent(u) && unit_running(u) > 0)
@@ -290,9 +289,8 @@ static void process_retire_metrics(const struct process *p)
 {
 	uint64_t *slots = mem_alloc(METRIC_REGION_BYTES);
 
-	if (p->metrics_fd >= 0 &&
-		pread(p->metrics_fd, slots, METRIC_REGION_BYTES, 0) ==
-			(ssize_t)METRIC_REGION_BYTES) {
+	if (p->metrics_fd >= 0 && pread(p->metrics_fd, slots, METRIC_REGION_BYTES, 0) ==
+					  (ssize_t)METRIC_REGION_BYTES) {
 		for (size_t i = 0; i < METRIC_REGION_BYTES / sizeof(*slots); i++) {
 			if (metric_defs[i / METRIC_SLOTS].kind != METRIC_GAUGE)
 				p->unit->retired[i] += slots[i];
@@ -380,8 +378,8 @@ void processes_tick(struct master *m)
 				p->deadline_ms = 0;
 				(void)kill(p->pid, SIGKILL);
 			} else if (p->state == PROCESS_READY && p->clients == 0 && idle_kill != 0 &&
-				!m->stopping && now - p->idle_since_ms >= idle_kill &&
-				unit_running(u) > unit_min(u)) {
+				   !m->stopping && now - p->idle_since_ms >= idle_kill &&
+				   unit_running(u) > unit_min(u)) {
 				process_drain(p, false);
 			}
 		}

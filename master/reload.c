@@ -104,7 +104,8 @@ void master_check_ready(struct master *m)
 	}
 }
 
-/* Phase 0: who takes outside input finishes it, while the others still answer. Phase 1: the others. */
+/* Phase 0: who takes outside input finishes it, while the others still answer. Phase 1: the others.
+ */
 static bool stop_is_phase(const struct unit *u, unsigned phase)
 {
 	return u->def->front == (phase == 0);

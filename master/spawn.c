@@ -74,7 +74,8 @@ static void child_exec(const char *path, const char *name, const int *fds, size_
 	_exit(72);
 }
 
-int spawn_process(struct master *m, struct unit *u, struct process *p, int *control_r, struct err *e)
+int spawn_process(
+	struct master *m, struct unit *u, struct process *p, int *control_r, struct err *e)
 {
 	int fds[FDS_MAX + FD_FIXED], listeners[FDS_MAX], pair[2];
 	char *path = mem_printf("%s/%s", m->plan->global->libexec_dir, u->def->name);
