@@ -1,6 +1,7 @@
 # lib-storage: MIME, packs, mailbox and object formats, SQL
 noinst_LIBRARIES += lib-storage/liblmstorage.a
-lib_storage_liblmstorage_a_SOURCES = lib-storage/flags.h
+lib_storage_liblmstorage_a_SOURCES = lib-storage/flags.h \
+	lib-storage/message-body.c lib-storage/message-body.h
 
 # what indexer and its clients share
 lib_storage_liblmstorage_a_SOURCES += \
