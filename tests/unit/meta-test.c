@@ -126,9 +126,9 @@ static void test_wire(void **state)
 		"NIL NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 4 0) 2) "
 		"\"mixed\")");
 	assert_int_equal(m.flags, META_FIELDS_WHOLE | META_DATE);
-	assert_int_equal(m.nparts, 6);
-	assert_true(m.parts[3].is_html);
-	assert_true(span_is(m.parts[3].charset, "utf-8"));
+	assert_int_equal(m.nparts, 7);
+	assert_true(m.parts[4].is_html);
+	assert_true(span_is(m.parts[4].charset, "utf-8"));
 	buf_clear(&body);
 	buf_clear(&stored);
 	arena_free(arena);
