@@ -148,6 +148,18 @@ uint32_t uidset_next(const struct uidset *set, uint32_t uid)
 	return set->ranges[i].first > uid ? set->ranges[i].first : uid;
 }
 
+bool uidset_range_from(const struct uidset *set, uint32_t uid, struct uid_range *range_r)
+{
+	size_t i = uidset_find(set, uid);
+
+	if (i == set->n)
+		return false;
+	*range_r = set->ranges[i];
+	if (range_r->first < uid)
+		range_r->first = uid;
+	return true;
+}
+
 uint64_t uidset_count(const struct uidset *set)
 {
 	uint64_t count = 0;

@@ -43,4 +43,7 @@ void uidset_format(const struct uidset *set, struct buf *out);
 /* The smallest member that is >= uid; 0 when there is none. */
 uint32_t uidset_next(const struct uidset *set, uint32_t uid);
 
+/* What is left of the first range that reaches to uid or behind it; false when there is none. */
+bool uidset_range_from(const struct uidset *set, uint32_t uid, struct uid_range *range_r);
+
 #endif

@@ -16,6 +16,8 @@ static const struct setting_row rows[] = {
 		"Memory for mailbox states kept for the next SELECT."},
 	{"max_sessions_per_user", SETTING_UINT, FIELD(max_sessions_per_user), "50", 1, 100000, NULL, false,
 		"Sessions of one user at a time."},
+	{"max_sessions_per_address", SETTING_UINT, FIELD(max_sessions_per_address), "50", 1, 100000, NULL, false,
+		"Sessions of one user from one address at a time."},
 	{"expunge_grace", SETTING_TIME_MS, FIELD(expunge_grace_ms), "7d", 0, 0, NULL, false,
 		"Time in which an expunged message can be restored."},
 	{"vanished_history", SETTING_TIME_MS, FIELD(vanished_history_ms), "90d", 0, 0, NULL, false,

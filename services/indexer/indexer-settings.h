@@ -10,6 +10,7 @@ struct indexer_settings {
 	uint64_t reader_threads;
 	uint64_t state_memory;
 	uint64_t max_sessions_per_user;
+	uint64_t max_sessions_per_address;
 	uint64_t expunge_grace_ms;
 	uint64_t vanished_history_ms;
 	uint64_t duplicate_window_ms;
