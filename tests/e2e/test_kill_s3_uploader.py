@@ -1,0 +1,5 @@
+"""kill -9 of s3-uploader under load: nothing acknowledged is lost, nothing is there twice."""
+# timeout: 200
+from loading import *
+
+kill_under_load("s3-uploader")
