@@ -1,458 +1,807 @@
-/* The asking end: calls are numbered, answered in any order, each within its time. */
-#include "lib-common/channel-internal.h"
+#include "lib-common/channel-conn.h"
+#include "lib-common/mem.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
-#define TABLE_SIZE 64 /* of open calls; a power of two, chains hang off it */
+#define CONNECT_PATIENCE_MS 10000 /* with a full backlog, when there is no reconnecting */
+#define STEADY_MS 1000		  /* a connection that lasted so long was a good one */
+#define LATE_MAX 65536		  /* requests whose time ran out and that were never answered */
+#define CALL_POOL_MAX 64
+#define CALL_KEEP_MAX 16384
+#define NOT_IN_HEAP SIZE_MAX
 
-struct pending {
-	struct pending *chain;	      /* same slot of the table */
-	struct pending *next, **prev; /* all, in order of their sending */
-	uint64_t tag, expires_ms;
+enum call_state {
+	CALL_NEW,
+	CALL_WAITING, /* for the connection */
+	CALL_SENT,
+	CALL_LATE,   /* sent, told to have failed; the answer may still come */
+	CALL_FAILED, /* its callback will be told from the loop */
+};
+
+struct call {
+	struct client *client;
+	enum call_state state;
+	uint64_t tag, deadline_ms;
+	size_t heap_index;
+	struct call *next,
+		*prev;	 /* in a list, or next alone: in the table of tags, or in the pool */
+	struct buf line; /* VERB and parameters */
+	struct buf body;
+	struct span body_span;
+	int body_fd, fd;
+	uint64_t body_len;
+	char trace[TRACE_ID_SIZE];
 	call_cb *cb;
 	void *ctx;
+	enum err_code code; /* of a failure, and its reason */
+	const char *why;
+};
+
+struct call_list {
+	struct call *first, *last;
+	size_t n;
 };
 
 struct client {
 	struct conn conn;
-	struct event_base *base;
 	struct client_def def;
 	char *role, *path, *token;
-	bool connected, open; /* open: the peer's handshake was right */
-	bool freed;
-	unsigned busy;
-	struct event *retry_timer, *expire_timer;
+	bool freed, ended, told_open, close_untold, complained;
 	unsigned backoff_ms;
-	uint64_t next_tag, expire_at_ms;
-	struct pending *table[TABLE_SIZE];
-	struct pending *first, **last;
-	unsigned in_flight;
-	struct call *waiting, **waiting_last; /* made while there is no connection */
-	struct arena *arena;
-	bool arena_busy;
+	uint64_t born_ms, next_tag;
+	struct call **table; /* sent calls by tag; a power of two */
+	size_t table_size, n_sent, n_late;
+	struct call_list waiting, failed;
+	struct call **heap; /* by deadline */
+	size_t heap_n, heap_size;
+	uint64_t timer_ms; /* what the timer is set to; 0: nothing */
+	struct event ev_timer, ev_connect, ev_failed;
 };
 
-struct call {
-	struct call *next;
-	struct client *client;
-	uint64_t tag;
-	struct buf line, body;
-	struct span body_span;
-	char trace[TRACE_ID_SIZE];
-	int fd;
-	bool close_fd;
-	uint64_t expires_ms;
-};
+static __thread struct {
+	struct call *first;
+	unsigned n;
+} call_pool;
 
-static void client_connect(struct client *c);
-static void client_expire_schedule(struct client *c, uint64_t at_ms);
+/* ---- lists, table, heap ---- */
 
-static void pending_unlink(struct client *c, struct pending *p)
+static void list_add(struct call_list *list, struct call *call)
 {
-	struct pending **slot = &c->table[p->tag % TABLE_SIZE];
-
-	while (*slot != p)
-		slot = &(*slot)->chain;
-	*slot = p->chain;
-	*p->prev = p->next;
-	if (p->next != NULL)
-		p->next->prev = p->prev;
+	call->next = NULL;
+	call->prev = list->last;
+	if (list->last == NULL)
+		list->first = call;
 	else
-		c->last = p->prev;
-	c->in_flight--;
+		list->last->next = call;
+	list->last = call;
+	list->n++;
 }
 
-static struct pending *pending_find(struct client *c, uint64_t tag)
+static void list_remove(struct call_list *list, struct call *call)
 {
-	struct pending *p = c->table[tag % TABLE_SIZE];
-
-	while (p != NULL && p->tag != tag)
-		p = p->chain;
-	return p;
+	if (call->prev == NULL)
+		list->first = call->next;
+	else
+		call->prev->next = call->next;
+	if (call->next == NULL)
+		list->last = call->prev;
+	else
+		call->next->prev = call->prev;
+	call->next = call->prev = NULL;
+	list->n--;
 }
 
-static void pending_answer(struct client *c, struct pending *p, struct result *r)
+static void table_grow(struct client *c)
 {
-	call_cb *cb = p->cb;
-	void *ctx = p->ctx;
+	size_t size = c->table_size == 0 ? 16 : c->table_size * 2;
+	struct call **table = mem_alloc_array(size, sizeof(struct call *));
 
-	pending_unlink(c, p);
-	mem_free(p);
-	if (cb != NULL)
-		cb(r, ctx);
+	for (size_t i = 0; i < c->table_size; i++) {
+		for (struct call *call = c->table[i], *next; call != NULL; call = next) {
+			next = call->next;
+			call->next = table[call->tag & (size - 1)];
+			table[call->tag & (size - 1)] = call;
+		}
+	}
+	mem_free(c->table);
+	c->table = table;
+	c->table_size = size;
 }
 
-static void pending_fail(struct client *c, struct pending *p, const char *text)
+static void table_add(struct client *c, struct call *call)
 {
-	struct result r = {.code = ERR_TEMP, .text = span_of(text), .body = {"", 0}, .fd = -1};
+	struct call **slot;
 
-	pending_answer(c, p, &r);
+	if (c->n_sent + c->n_late >= c->table_size)
+		table_grow(c);
+	slot = &c->table[call->tag & (c->table_size - 1)];
+	call->next = *slot;
+	*slot = call;
+	c->n_sent++;
 }
 
-static void call_free(struct call *call)
+static struct call *table_take(struct client *c, uint64_t tag)
 {
-	if (call->fd >= 0 && call->close_fd)
-		(void)close(call->fd);
-	buf_wipe(&call->line);
-	buf_clear(&call->body);
-	mem_free(call);
+	struct call **at = c->table_size == 0 ? NULL : &c->table[tag & (c->table_size - 1)];
+	struct call *call;
+
+	while (at != NULL && *at != NULL && (*at)->tag != tag)
+		at = &(*at)->next;
+	if (at == NULL || *at == NULL)
+		return NULL;
+	call = *at;
+	*at = call->next;
+	call->next = call->prev = NULL;
+	if (call->state == CALL_LATE)
+		c->n_late--;
+	else
+		c->n_sent--;
+	return call;
 }
 
-static void client_release(struct client *c)
+static void heap_set(struct client *c, size_t i, struct call *call)
 {
-	if (!c->freed || c->busy > 0)
+	c->heap[i] = call;
+	call->heap_index = i;
+}
+
+static void heap_up(struct client *c, size_t i, struct call *call)
+{
+	while (i > 0 && c->heap[(i - 1) / 2]->deadline_ms > call->deadline_ms) {
+		heap_set(c, i, c->heap[(i - 1) / 2]);
+		i = (i - 1) / 2;
+	}
+	heap_set(c, i, call);
+}
+
+static void heap_down(struct client *c, size_t i, struct call *call)
+{
+	size_t child;
+
+	while ((child = 2 * i + 1) < c->heap_n) {
+		if (child + 1 < c->heap_n &&
+			c->heap[child + 1]->deadline_ms < c->heap[child]->deadline_ms)
+			child++;
+		if (c->heap[child]->deadline_ms >= call->deadline_ms)
+			break;
+		heap_set(c, i, c->heap[child]);
+		i = child;
+	}
+	heap_set(c, i, call);
+}
+
+static void heap_add(struct client *c, struct call *call)
+{
+	if (c->heap_n == c->heap_size) {
+		c->heap_size = c->heap_size == 0 ? 16 : c->heap_size * 2;
+		c->heap = mem_realloc_array(c->heap, c->heap_size, sizeof(struct call *));
+	}
+	heap_up(c, c->heap_n++, call);
+}
+
+static void heap_remove(struct client *c, struct call *call)
+{
+	size_t i = call->heap_index;
+	struct call *last;
+
+	if (i == NOT_IN_HEAP)
 		return;
-	event_free(c->retry_timer);
-	event_free(c->expire_timer);
-	arena_free(c->arena);
+	call->heap_index = NOT_IN_HEAP;
+	last = c->heap[--c->heap_n];
+	if (last == call)
+		return;
+	if (i > 0 && c->heap[(i - 1) / 2]->deadline_ms > last->deadline_ms)
+		heap_up(c, i, last);
+	else
+		heap_down(c, i, last);
+}
+
+/* ---- calls ---- */
+
+static void call_buf_reset(struct buf *b)
+{
+	if (b->cap > CALL_KEEP_MAX)
+		buf_clear(b);
+	else
+		buf_empty(b);
+}
+
+static void call_close_fds(struct call *call)
+{
+	if (call->fd >= 0)
+		(void)close(call->fd);
+	if (call->body_fd >= 0)
+		(void)close(call->body_fd);
+	call->fd = call->body_fd = -1;
+}
+
+struct call *call_new(struct client *c, const char *verb)
+{
+	struct call *call = call_pool.first;
+
+	if (call != NULL) {
+		call_pool.first = call->next;
+		call_pool.n--;
+	} else {
+		call = mem_alloc(sizeof(*call));
+	}
+	call->client = c;
+	call->state = CALL_NEW;
+	call->tag = ++c->next_tag;
+	call->deadline_ms = 0;
+	call->heap_index = NOT_IN_HEAP;
+	call->next = call->prev = NULL;
+	call->body_span = (struct span){NULL, 0};
+	call->body_fd = call->fd = -1;
+	call->body_len = 0;
+	memcpy(call->trace, log_trace_get(), sizeof(call->trace));
+	call->cb = NULL;
+	call->ctx = NULL;
+	call->code = ERR_NONE;
+	call->why = NULL;
+	buf_add_str(&call->line, verb);
+	return call;
+}
+
+void call_free(struct call *call)
+{
+	if (call == NULL)
+		return;
+	call_close_fds(call);
+	if (call_pool.n >= CALL_POOL_MAX) {
+		buf_clear(&call->line);
+		buf_clear(&call->body);
+		mem_free(call);
+		return;
+	}
+	call_buf_reset(&call->line);
+	call_buf_reset(&call->body);
+	call->next = call_pool.first;
+	call_pool.first = call;
+	call_pool.n++;
+}
+
+void call_str(struct call *call, const char *key, const char *value)
+{
+	channel_put(&call->line, key, span_of(value));
+}
+
+void call_span(struct call *call, const char *key, struct span value)
+{
+	channel_put(&call->line, key, value);
+}
+
+void call_uint(struct call *call, const char *key, uint64_t value)
+{
+	channel_put_uint(&call->line, key, value);
+}
+
+void call_int(struct call *call, const char *key, int64_t value)
+{
+	channel_put_int(&call->line, key, value);
+}
+
+void call_hex(struct call *call, const char *key, const void *data, size_t n)
+{
+	channel_put_hex(&call->line, key, data, n);
+}
+
+void call_trace(struct call *call, const char *trace_id)
+{
+	struct span s = span_of(trace_id);
+
+	call->trace[0] = '\0';
+	if (trace_id_valid(s))
+		memcpy(call->trace, s.p, s.n + 1);
+}
+
+struct buf *call_body(struct call *call)
+{
+	return &call->body;
+}
+
+void call_body_span(struct call *call, struct span body)
+{
+	call->body_span = body;
+}
+
+void call_fd(struct call *call, int fd, bool close_after)
+{
+	assert(call->fd < 0);
+	call->fd = close_after ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (call->fd < 0)
+		call->why = "no descriptor left";
+}
+
+uint64_t call_tag(const struct call *call)
+{
+	return call->tag;
+}
+
+static void call_run(call_cb *cb, void *ctx, const char *trace, struct result *r)
+{
+	char outer[TRACE_ID_SIZE];
+
+	if (cb == NULL)
+		return;
+	memcpy(outer, log_trace_get(), sizeof(outer));
+	log_trace(trace);
+	cb(r, ctx);
+	log_trace(outer);
+}
+
+/* Tells a call that is in no list, table or heap any more that it failed. */
+static void call_tell_failure(struct call *call, enum err_code code, const char *why)
+{
+	struct result r = {.code = code, .text = SPAN(""), .why = why, .body = SPAN(""), .fd = -1};
+	char trace[TRACE_ID_SIZE];
+	call_cb *cb = call->cb;
+	void *ctx = call->ctx;
+
+	memcpy(trace, call->trace, sizeof(trace));
+	call_free(call);
+	call_run(cb, ctx, trace, &r);
+}
+
+/* The failure is told from the loop: never inside call_send. */
+static void call_fail_later(struct call *call, enum err_code code, const char *why)
+{
+	struct client *c = call->client;
+
+	heap_remove(c, call);
+	call_close_fds(call);
+	call->state = CALL_FAILED;
+	call->code = code;
+	call->why = why;
+	list_add(&c->failed, call);
+	if (!c->freed)
+		event_active(&c->ev_failed, EV_TIMEOUT, 1);
+}
+
+/* Tells the calls that are in the list now; what their callbacks add waits for the next turn. */
+static void client_tell_failures(struct client *c)
+{
+	for (size_t n = c->failed.n; n > 0 && c->failed.first != NULL; n--) {
+		struct call *call = c->failed.first;
+
+		list_remove(&c->failed, call);
+		call_tell_failure(call, call->code, call->why);
+	}
+}
+
+static void client_set_timer(struct client *c, uint64_t now)
+{
+	uint64_t at = c->heap_n == 0 ? 0 : c->heap[0]->deadline_ms, left;
+	struct timeval tv;
+
+	/* A timer that is early by then only looks and sets itself again: cheaper than moving it
+	 * with every answer. */
+	if (at == 0 || (c->timer_ms != 0 && c->timer_ms <= at))
+		return;
+	left = at > now ? at - now : 0;
+	tv = (struct timeval){(time_t)(left / 1000), (suseconds_t)(left % 1000 * 1000)};
+	c->timer_ms = at;
+	(void)event_add(&c->ev_timer, &tv);
+}
+
+static void client_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *c = arg;
+	uint64_t now = clock_boot_ms();
+
+	(void)fd;
+	(void)what;
+	conn_ref(&c->conn);
+	c->timer_ms = 0;
+	while (c->heap_n > 0 && c->heap[0]->deadline_ms <= now) {
+		struct call *call = c->heap[0];
+
+		heap_remove(c, call);
+		if (call->state == CALL_SENT) {
+			/* It stays in the table, without its callback, for the late answer. */
+			struct result r = {.code = ERR_TEMP,
+				.text = SPAN(""),
+				.why = "no answer in time",
+				.body = SPAN(""),
+				.fd = -1};
+			call_cb *cb = call->cb;
+
+			call->state = CALL_LATE;
+			call->cb = NULL;
+			c->n_sent--;
+			if (++c->n_late > LATE_MAX)
+				conn_break(&c->conn, "it does not answer");
+			call_run(cb, call->ctx, call->trace, &r);
+		} else {
+			list_remove(&c->waiting, call);
+			call_tell_failure(call, ERR_TEMP, "no connection in time");
+		}
+	}
+	if (!c->freed)
+		client_set_timer(c, now);
+	conn_unref(&c->conn);
+}
+
+static void call_transmit(struct call *call, struct span body, uint64_t now)
+{
+	struct client *c = call->client;
+	struct conn_msg msg = {
+		.body = body, .body_fd = call->body_fd, .body_len = call->body_len, .fd = call->fd};
+	char head[24];
+	int n = snprintf(head, sizeof(head), "%llu\t", (unsigned long long)call->tag);
+
+	if (call->deadline_ms != 0)
+		channel_put_uint(&call->line, "deadline",
+			call->deadline_ms > now ? call->deadline_ms - now : 0);
+	if (call->trace[0] != '\0')
+		channel_put(&call->line, "trace", span_from(call->trace, TRACE_ID_SIZE - 1));
+	msg.head = span_from(head, (size_t)n);
+	msg.params = buf_span(&call->line);
+	if (!conn_send(&c->conn, &msg)) {
+		call_fail_later(call, ERR_LIMIT, "the request line is too long");
+		return;
+	}
+	call->fd = call->body_fd = -1;
+	call->state = CALL_SENT;
+	call_buf_reset(&call->line);
+	buf_clear(&call->body); /* it may wait long */
+	table_add(c, call);
+}
+
+/* The body as it will be sent; what is too large for a line goes into a memfd. */
+static bool call_prepare_body(struct call *call, struct span *body_r)
+{
+	struct span body = call->body_span.p != NULL ? call->body_span : buf_span(&call->body);
+	struct err e;
+
+	*body_r = body;
+	if (body.n <= CHANNEL_INLINE_MAX)
+		return true;
+	if (body.n > CHANNEL_BODY_MAX) {
+		call_fail_later(call, ERR_LIMIT, "the body is too large");
+		return false;
+	}
+	if ((call->body_fd = channel_body_memfd(body, &e)) < 0) {
+		log_warning("body-not-sent", "why", LOG_ERR(&e), NULL);
+		call_fail_later(call, ERR_TEMP, "no memfd for the body");
+		return false;
+	}
+	call->body_len = body.n;
+	buf_clear(&call->body);
+	*body_r = span_from("", 0);
+	return true;
+}
+
+uint64_t call_send(struct call *call, uint64_t timeout_ms, call_cb *cb, void *ctx)
+{
+	struct client *c = call->client;
+	uint64_t now = clock_boot_ms(), tag = call->tag;
+	struct span body;
+
+	call->cb = cb;
+	call->ctx = ctx;
+	if (timeout_ms != 0 && __builtin_add_overflow(now, timeout_ms, &call->deadline_ms))
+		call->deadline_ms = 0;
+	if (call->why != NULL) {
+		call_fail_later(call, ERR_TEMP, call->why);
+		return tag;
+	}
+	if (c->ended || c->freed) {
+		call_fail_later(call, ERR_TEMP, "the connection is closed");
+		return tag;
+	}
+	if (!call_prepare_body(call, &body))
+		return tag;
+	if (call->deadline_ms != 0) {
+		heap_add(c, call);
+		client_set_timer(c, now);
+	}
+	if (c->conn.open) {
+		call_transmit(call, body, now);
+		return tag;
+	}
+	if (call->body_span.p != NULL && call->body_fd < 0) {
+		buf_empty(&call->body);
+		buf_add_span(&call->body, body);
+	}
+	call->body_span = (struct span){NULL, 0};
+	call->state = CALL_WAITING;
+	list_add(&c->waiting, call);
+	return tag;
+}
+
+/* ---- answers ---- */
+
+static void result_set_failure(struct result *r, bool temporary)
+{
+	struct span code = result_span(r, "code");
+
+	r->code = err_code_of(code);
+	r->text = result_span(r, "text");
+	/* The status decides what kind of failure it is, the code says more. */
+	if (temporary != err_is_temporary(r->code) || r->code == ERR_NONE)
+		r->code = temporary ? ERR_TEMP : ERR_PERM;
+}
+
+static void client_event(struct client *c, struct channel_line *line, const struct result *r)
+{
+	if (c->def.on_event != NULL)
+		c->def.on_event(c, line->word.p, r, c->def.ctx);
+}
+
+static const char *client_frame(struct conn *conn, struct channel_line *line)
+{
+	struct client *c = (struct client *)conn;
+	struct result r = {.params = line->params,
+		.n_params = line->n_params,
+		.text = SPAN(""),
+		.body = line->body,
+		.fd = line->fd};
+	char trace[TRACE_ID_SIZE];
+	struct call *call;
+	call_cb *cb;
+	void *ctx;
+	uint64_t tag;
+	bool temporary = span_equal(line->word, SPAN("TEMP"));
+
+	if (line->tag.n == 1 && line->tag.p[0] == '*') {
+		client_event(c, line, &r);
+		return NULL;
+	}
+	if (!num_u64(line->tag, &tag))
+		return "a tag that is not a number";
+	if (!temporary && !span_equal(line->word, SPAN("OK")) &&
+		!span_equal(line->word, SPAN("PERM")))
+		return "an unknown status";
+	if ((call = table_take(c, tag)) == NULL)
+		return "an answer that nobody waits for";
+	heap_remove(c, call);
+	if (line->word.n > 2)
+		result_set_failure(&r, temporary);
+	cb = call->cb;
+	ctx = call->ctx;
+	memcpy(trace, call->trace, sizeof(trace));
+	call_free(call);
+	call_run(cb, ctx, trace, &r);
+	line->fd = r.fd;
+	return NULL;
+}
+
+/* ---- the connection ---- */
+
+static void client_retry(struct client *c)
+{
+	unsigned wait = c->backoff_ms < BACKOFF_MIN_MS ? BACKOFF_MIN_MS : c->backoff_ms;
+	struct timeval tv;
+
+	c->backoff_ms = wait * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait * 2;
+	/* Some spread, so that all peers of a restarted service do not come at the same moment. */
+	wait = wait * 3 / 4 + (unsigned)(clock_boot_us() * 2654435761u >> 8) % (wait / 2);
+	tv = (struct timeval){wait / 1000, wait % 1000 * 1000};
+	(void)event_add(&c->ev_connect, &tv);
+}
+
+/* All sent calls fail; the late ones are only forgotten. */
+static void client_fail_sent(struct client *c, const char *why)
+{
+	for (size_t i = 0; i < c->table_size; i++) {
+		struct call *call;
+
+		while ((call = c->table[i]) != NULL) {
+			c->table[i] = call->next;
+			if (call->state == CALL_SENT)
+				call_fail_later(call, ERR_TEMP, why);
+			else
+				call_free(call);
+		}
+	}
+	c->n_sent = c->n_late = 0;
+}
+
+static void client_fail_waiting(struct client *c, const char *why)
+{
+	struct call *call;
+
+	while ((call = c->waiting.first) != NULL) {
+		list_remove(&c->waiting, call);
+		call_fail_later(call, ERR_TEMP, why);
+	}
+}
+
+/* No connection any more and none to come. */
+static void client_end(struct client *c)
+{
+	c->ended = true;
+	c->close_untold = true;
+	client_fail_waiting(c, "the connection is closed");
+	event_active(&c->ev_failed, EV_TIMEOUT, 1);
+}
+
+static void client_on_failed(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *c = arg;
+
+	(void)fd;
+	(void)what;
+	conn_ref(&c->conn);
+	client_tell_failures(c);
+	if (c->close_untold && !c->freed) {
+		c->close_untold = false;
+		if (c->def.on_close != NULL)
+			c->def.on_close(c, c->def.ctx);
+	}
+	conn_unref(&c->conn);
+}
+
+static void client_lost(struct conn *conn, const char *why)
+{
+	struct client *c = (struct client *)conn;
+
+	if (why != NULL && !c->complained) {
+		log_warning("peer-misbehaved", "role", LOG_STR(c->role), "path", LOG_STR(c->path),
+			"why", LOG_STR(why), NULL);
+		c->complained = true;
+	}
+	c->close_untold = c->told_open;
+	c->told_open = false;
+	client_fail_sent(c, "the connection broke");
+	event_active(&c->ev_failed, EV_TIMEOUT, 1);
+	if (!c->def.reconnect) {
+		client_end(c);
+		return;
+	}
+	if (clock_boot_ms() - conn->since_ms >= STEADY_MS)
+		c->backoff_ms = 0;
+	client_retry(c);
+}
+
+static const char *client_handshake(struct conn *conn, struct span line)
+{
+	struct client *c = (struct client *)conn;
+	struct span word, role, version, major;
+	struct call *call;
+	uint64_t now;
+	uint32_t v;
+
+	if (!span_cut(&line, '\t', &word) || !span_equal(word, SPAN("LIGHTMAIL")) ||
+		!span_cut(&line, '\t', &role) || !span_cut(&line, '\t', &version))
+		return "no handshake";
+	if (!span_is(role, c->role))
+		return "another role";
+	if (!span_cut(&version, '.', &major) || !num_u32(major, &v) || v != CHANNEL_MAJOR)
+		return "another major version";
+	conn_opened(conn);
+	c->complained = false;
+	c->told_open = true;
+	now = clock_boot_ms();
+	while ((call = c->waiting.first) != NULL) {
+		list_remove(&c->waiting, call);
+		call_transmit(call, buf_span(&call->body), now);
+	}
+	if (c->def.on_open != NULL)
+		c->def.on_open(c, c->def.ctx);
+	return NULL;
+}
+
+static bool client_may_read(const struct conn *conn)
+{
+	(void)conn;
+	return true;
+}
+
+static void client_destroy(struct conn *conn)
+{
+	struct client *c = (struct client *)conn;
+
+	assert(c->freed);
+	if (c->token != NULL)
+		mem_wipe(c->token, strlen(c->token));
 	mem_free(c->role);
 	mem_free(c->path);
 	mem_free(c->token);
+	mem_free(c->table);
+	mem_free(c->heap);
 	mem_free(c);
 }
 
-static void waiting_drop(struct client *c)
+static const struct conn_ops client_ops = {
+	.handshake = client_handshake,
+	.frame = client_frame,
+	.may_read = client_may_read,
+	.lost = client_lost,
+	.destroy = client_destroy,
+};
+
+static void client_start(struct client *c, int fd)
 {
-	struct call *call;
+	struct buf hello = {0};
 
-	while ((call = c->waiting) != NULL) {
-		c->waiting = call->next;
-		call_free(call);
-	}
-	c->waiting_last = &c->waiting;
-}
-
-/* Answers all that is open; calls that its callbacks make are not among them. */
-static void client_fail_all(struct client *c, const char *text)
-{
-	uint64_t end = c->next_tag;
-
-	c->busy++;
-	while (c->first != NULL && c->first->tag < end)
-		pending_fail(c, c->first, text);
-	c->busy--;
-}
-
-static void client_disconnect(struct client *c)
-{
-	if (!c->connected)
-		return;
-	c->connected = false;
-	c->open = false;
-	c->conn.dead = true;
-	conn_clear(&c->conn);
-}
-
-/* Sent calls are lost with the connection; those that still wait for one are not. */
-static void client_fail_sent(struct client *c)
-{
-	uint64_t end = c->waiting == NULL ? c->next_tag : c->waiting->tag;
-
-	c->busy++;
-	while (!c->freed && c->first != NULL && c->first->tag < end)
-		pending_fail(c, c->first, "connection lost");
-	c->busy--;
-}
-
-static void client_schedule_retry(struct client *c)
-{
-	unsigned jitter = (unsigned)random() % (c->backoff_ms / 2 + 1);
-	unsigned ms = c->backoff_ms / 2 + jitter;
-	struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-
-	c->backoff_ms = c->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : c->backoff_ms * 2;
-	(void)event_add(c->retry_timer, &tv);
-}
-
-static void client_lost(struct client *c, const char *why)
-{
-	bool was_open = c->open;
-
-	if (strncmp(why, "peer", 4) != 0)
-		log_warning("channel-lost", "role", LOG_STR(c->role), "reason", LOG_STR(why), NULL);
-	c->busy++;
-	client_disconnect(c);
-	if (c->def.reconnect)
-		client_schedule_retry(c);
-	client_fail_sent(c);
-	if (!c->def.reconnect && !c->freed) {
-		waiting_drop(c);
-		client_fail_all(c, "connection lost");
-	}
-	if (!c->freed && c->def.on_close != NULL && (was_open || !c->def.reconnect))
-		c->def.on_close(c, c->def.ctx);
-	c->busy--;
-	client_release(c);
-}
-
-static void client_on_enter(struct conn *conn)
-{
-	struct client *c = conn->ctx;
-
-	c->busy++;
-}
-
-static void client_on_leave(struct conn *conn)
-{
-	struct client *c = conn->ctx;
-
-	c->busy--;
-	client_release(c);
-}
-
-static void client_on_end(struct conn *conn, const char *why)
-{
-	client_lost(conn->ctx, why);
-}
-
-static void call_transmit(struct client *c, struct call *call)
-{
-	uint64_t now = clock_boot_ms();
-	struct span body = call->body_span.p != NULL ? call->body_span : buf_span(&call->body);
-
-	buf_printf(&call->line, "\tdeadline=%llu",
-		(unsigned long long)(call->expires_ms > now ? call->expires_ms - now : 1));
-	if (call->trace[0] != '\0')
-		buf_printf(&call->line, "\ttrace=%s", call->trace);
-	if (call->line.len + 64 > CHANNEL_LINE_MAX ||
-		conn_send_message(&c->conn, &call->line, body, call->fd, call->close_fd) < 0) {
-		struct pending *p = pending_find(c, call->tag);
-
-		/* Its answer comes with the timer's next turn: never before call_send returns. */
-		if (p != NULL)
-			p->expires_ms = 0;
-		client_expire_schedule(c, now);
-	} else {
-		call->fd = -1;
-	}
-	call_free(call);
-}
-
-static int client_on_hello(struct conn *conn, struct span line)
-{
-	struct client *c = conn->ctx;
-	struct span magic = {NULL, 0}, role = {NULL, 0}, version = {NULL, 0}, field;
-	uint64_t major;
-	struct call *call;
-
-	(void)span_cut(&line, '\t', &magic);
-	(void)span_cut(&line, '\t', &role);
-	(void)span_cut(&line, '\t', &version);
-	if (!span_is(magic, "LIGHTMAIL") || !span_is(role, c->role) ||
-		!span_cut(&version, '.', &field) || !num_u64(field, &major) ||
-		major != CHANNEL_MAJOR)
-		return -1;
-	c->open = true;
-	c->backoff_ms = BACKOFF_MIN_MS;
-	c->busy++;
-	if (c->def.on_open != NULL)
-		c->def.on_open(c, c->def.ctx);
-	while (c->connected && (call = c->waiting) != NULL) {
-		c->waiting = call->next;
-		if (c->waiting == NULL)
-			c->waiting_last = &c->waiting;
-		if (pending_find(c, call->tag) == NULL)
-			call_free(call); /* its time ran out */
-		else
-			call_transmit(c, call);
-	}
-	c->busy--;
-	return 0;
-}
-
-static struct arena *client_take_arena(struct conn *conn)
-{
-	struct client *c = conn->ctx;
-
-	if (c->arena_busy)
-		return arena_new();
-	c->arena_busy = true;
-	return c->arena;
-}
-
-static void client_put_arena(struct conn *conn, struct arena *a)
-{
-	struct client *c = conn->ctx;
-
-	if (a != c->arena) {
-		arena_free(a);
-		return;
-	}
-	arena_reset(a);
-	c->arena_busy = false;
-}
-
-static void result_from(struct conn_message *m, struct result *r_r)
-{
-	const struct channel_param *p;
-
-	*r_r = (struct result){.params = m->line.params,
-		.n_params = m->line.n_params,
-		.text = {"", 0},
-		.body = m->body,
-		.fd = m->fd};
-	if (span_is(m->line.word, "OK") || span_is(m->line.tag, "*"))
-		return;
-	p = channel_param_find(m->line.params, m->line.n_params, "code");
-	r_r->code = p == NULL ? ERR_TEMP : err_code_of(p->value);
-	if (r_r->code == ERR_NONE)
-		r_r->code = ERR_TEMP;
-	p = channel_param_find(m->line.params, m->line.n_params, "text");
-	if (p != NULL)
-		r_r->text = p->value;
-}
-
-static int client_on_message(struct conn *conn, struct arena *a, struct conn_message *m)
-{
-	struct client *c = conn->ctx;
-	struct pending *p;
-	struct result r;
-	char event[64];
-	uint64_t tag;
-	int status = 0;
-
-	result_from(m, &r);
-	c->busy++;
-	if (span_is(m->line.tag, "*")) {
-		(void)snprintf(event, sizeof(event), "%.*s", (int)m->line.word.n, m->line.word.p);
-		if (c->def.on_event != NULL)
-			c->def.on_event(c, event, &r, c->def.ctx);
-	} else if (!num_u64(m->line.tag, &tag) || tag >= c->next_tag) {
-		status = -1;
-	} else if ((p = pending_find(c, tag)) != NULL) {
-		pending_answer(c, p, &r);
-	} /* else its time ran out, and it was answered then */
-	m->fd = r.fd;
-	conn_message_release(m);
-	client_put_arena(conn, a);
-	c->busy--;
-	return status;
-}
-
-static bool client_dial(struct client *c, int *fd_r)
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-
-	if (strlen(c->path) >= sizeof(sa.sun_path))
-		return false;
-	memcpy(sa.sun_path, c->path, strlen(c->path) + 1);
-	*fd_r = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (*fd_r < 0)
-		return false;
-	/* EAGAIN: the backlog is full. Unix sockets never answer EINPROGRESS. */
-	if (connect(*fd_r, (struct sockaddr *)&sa, sizeof(sa)) == 0)
-		return true;
-	(void)close(*fd_r);
-	return false;
-}
-
-static void client_adopt(struct client *c, int fd)
-{
-	struct buf line;
-
-	conn_init(&c->conn, c->base, fd);
-	c->conn.ctx = c;
-	c->conn.on_hello = client_on_hello;
-	c->conn.on_message = client_on_message;
-	c->conn.take_arena = client_take_arena;
-	c->conn.put_arena = client_put_arena;
-	c->conn.on_end = client_on_end;
-	c->conn.on_enter = client_on_enter;
-	c->conn.on_leave = client_on_leave;
-	c->connected = true;
-	buf_init(&line);
-	buf_printf(&line, "LIGHTMAIL\t%s\t%d.%d", c->role, CHANNEL_MAJOR, CHANNEL_MINOR);
+	/* No limit on the handshake: a server at its process limit lets us wait in its queue, and a
+	 * new connection would only lose our place. */
+	conn_start(&c->conn, fd, true, 0);
+	buf_printf(&hello, "LIGHTMAIL\t%s\t%d.%d", c->role, CHANNEL_MAJOR, CHANNEL_MINOR);
 	if (c->token != NULL)
-		channel_add_param(&line, "token", span_of(c->token));
-	buf_add_c(&line, '\n');
-	conn_send(&c->conn, buf_span(&line), span_from(NULL, 0), NULL, NULL, 0);
-	buf_wipe(&line);
+		buf_printf(&hello, "\ttoken=%s", c->token);
+	buf_add_c(&hello, '\n');
+	conn_send_raw(&c->conn, buf_span(&hello));
+	buf_wipe(&hello);
+}
+
+static int client_open_socket(struct client *c)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	size_t n = strlen(c->path);
+	int fd;
+
+	if (n >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(sun.sun_path, c->path, n);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		int saved = errno;
+
+		(void)close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
 }
 
 static void client_connect(struct client *c)
 {
-	int fd;
+	int fd = client_open_socket(c);
+	bool full = fd < 0 && errno == EAGAIN;
 
-	if (client_dial(c, &fd))
-		client_adopt(c, fd);
-	else
-		client_schedule_retry(c);
-}
-
-/* With reconnect it tries for ever. Without, a full backlog or a socket that is not there yet is
- * tried again too, until the calls that wait run out of time: then it is over. */
-static void client_on_retry(evutil_socket_t fd, short what, void *ctx)
-{
-	struct client *c = ctx;
-
-	(void)fd;
-	(void)what;
-	client_connect(c);
-}
-
-/* Calls have few distinct times, so the list is nearly sorted; it is short, and looked at when the
- * earliest may be due. */
-static void client_on_expire(evutil_socket_t fd, short what, void *ctx)
-{
-	struct client *c = ctx;
-	uint64_t now = clock_boot_ms(), next = UINT64_MAX;
-	struct pending *p, *following;
-
-	(void)fd;
-	(void)what;
-	c->expire_at_ms = UINT64_MAX;
-	c->busy++;
-again:
-	for (p = c->first; p != NULL; p = following) {
-		following = p->next;
-		if (p->expires_ms <= now) {
-			pending_fail(c, p, "timed out");
-			goto again; /* its callback may have changed the list */
-		}
-		if (p->expires_ms < next)
-			next = p->expires_ms;
-	}
-	if (next != UINT64_MAX && !c->freed)
-		client_expire_schedule(c, next);
-	c->busy--;
-	client_release(c);
-}
-
-static void client_expire_schedule(struct client *c, uint64_t at_ms)
-{
-	uint64_t now = clock_boot_ms(), wait = at_ms > now ? at_ms - now : 0;
-	struct timeval tv = {(time_t)(wait / 1000), (suseconds_t)(wait % 1000) * 1000};
-
-	if (at_ms >= c->expire_at_ms)
+	if (fd >= 0) {
+		client_start(c, fd);
 		return;
-	c->expire_at_ms = at_ms;
-	(void)event_add(c->expire_timer, &tv);
+	}
+	if (!c->complained) {
+		log_warning("peer-unreachable", "role", LOG_STR(c->role), "path", LOG_STR(c->path),
+			"why", LOG_STR(strerror(errno)), NULL);
+		c->complained = true;
+	}
+	if (c->def.reconnect || (full && clock_boot_ms() - c->born_ms < CONNECT_PATIENCE_MS))
+		client_retry(c);
+	else
+		client_end(c);
+}
+
+static void client_on_connect(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	client_connect(arg);
 }
 
 static struct client *client_make(struct event_base *base, const struct client_def *def)
 {
 	struct client *c = mem_alloc(sizeof(*c));
 
-	c->base = base;
+	conn_init(&c->conn, base, &client_ops);
 	c->def = *def;
 	c->role = mem_strdup(def->role);
 	c->path = mem_strdup(def->path == NULL ? "" : def->path);
 	c->token = mem_strdup(def->token);
-	c->backoff_ms = BACKOFF_MIN_MS;
-	c->next_tag = 1;
-	c->expire_at_ms = UINT64_MAX;
-	c->last = &c->first;
-	c->waiting_last = &c->waiting;
-	c->arena = arena_new();
-	c->retry_timer = evtimer_new(base, client_on_retry, c);
-	c->expire_timer = evtimer_new(base, client_on_expire, c);
+	c->def.role = c->role;
+	c->def.path = c->path;
+	c->def.token = c->token;
+	c->born_ms = clock_boot_ms();
+	(void)event_assign(&c->ev_timer, base, -1, 0, client_on_timer, c);
+	(void)event_assign(&c->ev_connect, base, -1, 0, client_on_connect, c);
+	(void)event_assign(&c->ev_failed, base, -1, 0, client_on_failed, c);
 	return c;
 }
 
@@ -468,7 +817,8 @@ struct client *client_new_fd(struct event_base *base, const struct client_def *d
 {
 	struct client *c = client_make(base, def);
 
-	client_adopt(c, fd);
+	c->def.reconnect = false;
+	client_start(c, fd);
 	return c;
 }
 
@@ -477,255 +827,66 @@ void client_free(struct client *c)
 	if (c == NULL || c->freed)
 		return;
 	c->freed = true;
-	c->def.on_close = NULL;
-	c->def.on_event = NULL;
-	(void)event_del(c->retry_timer);
-	(void)event_del(c->expire_timer);
-	if (c->connected)
-		c->conn.dead = true;
-	waiting_drop(c);
-	client_fail_all(c, "closed");
-	client_disconnect(c);
-	client_release(c);
+	conn_close(&c->conn);
+	(void)event_del(&c->ev_timer);
+	(void)event_del(&c->ev_connect);
+	(void)event_del(&c->ev_failed);
+	client_fail_sent(c, "the client was closed");
+	client_fail_waiting(c, "the client was closed");
+	/* Callbacks may still make calls; one that asks again for ever is not followed. */
+	for (int i = 0; i < 100 && c->failed.n > 0; i++)
+		client_tell_failures(c);
+	while (c->failed.first != NULL) {
+		struct call *call = c->failed.first;
+
+		list_remove(&c->failed, call);
+		call_free(call);
+	}
+	conn_unref(&c->conn);
+}
+
+struct event_base *client_base(const struct client *c)
+{
+	return c->conn.base;
+}
+
+struct client *call_client(const struct call *call)
+{
+	return call->client;
 }
 
 bool client_is_open(const struct client *c)
 {
-	return c->open;
+	return c->conn.open;
 }
 
 unsigned client_in_flight(const struct client *c)
 {
-	return c->in_flight;
+	return (unsigned)(c->n_sent + c->waiting.n + c->failed.n);
 }
 
 size_t client_output_pending(const struct client *c)
 {
-	return c->connected ? conn_pending(&c->conn) : 0;
+	return conn_pending(&c->conn);
 }
 
 int client_fd(const struct client *c)
 {
-	return c->connected ? c->conn.fd : -1;
+	return c->conn.fd;
 }
 
-struct call *call_new(struct client *c, const char *verb)
+static void list_forget(struct call *call, const void *ctx)
 {
-	struct call *call = mem_alloc(sizeof(*call));
-
-	call->client = c;
-	call->tag = c->next_tag++;
-	call->fd = -1;
-	buf_printf(&call->line, "%llu\t%s", (unsigned long long)call->tag, verb);
-	return call;
-}
-
-void call_span(struct call *call, const char *key, struct span value)
-{
-	channel_add_param(&call->line, key, value);
-}
-
-void call_str(struct call *call, const char *key, const char *value)
-{
-	call_span(call, key, span_of(value == NULL ? "" : value));
-}
-
-void call_uint(struct call *call, const char *key, uint64_t value)
-{
-	buf_printf(&call->line, "\t%s=%llu", key, (unsigned long long)value);
-}
-
-void call_int(struct call *call, const char *key, int64_t value)
-{
-	buf_printf(&call->line, "\t%s=%lld", key, (long long)value);
-}
-
-void call_hex(struct call *call, const char *key, const void *data, size_t n)
-{
-	buf_printf(&call->line, "\t%s=", key);
-	buf_add_hex(&call->line, data, n);
-}
-
-void call_trace(struct call *call, const char *trace_id)
-{
-	(void)snprintf(call->trace, sizeof(call->trace), "%s", trace_id == NULL ? "" : trace_id);
-}
-
-struct buf *call_body(struct call *call)
-{
-	return &call->body;
-}
-
-void call_body_span(struct call *call, struct span body)
-{
-	call->body_span = body;
-}
-
-void call_fd(struct call *call, int fd, bool close_after)
-{
-	call->fd = fd;
-	call->close_fd = close_after;
-}
-
-uint64_t call_tag(const struct call *call)
-{
-	return call->tag;
-}
-
-static void call_queue(struct client *c, struct call *call)
-{
-	/* It waits for a connection: what it points to may be gone by then. */
-	if (call->body_span.p != NULL) {
-		buf_add_span(&call->body, call->body_span);
-		call->body_span = span_from(NULL, 0);
+	for (; call != NULL; call = call->next) {
+		if (call->ctx == ctx)
+			call->cb = NULL;
 	}
-	if (call->fd >= 0 && !call->close_fd) {
-		call->fd = dup(call->fd);
-		call->close_fd = true;
-	}
-	*c->waiting_last = call;
-	c->waiting_last = &call->next;
-}
-
-uint64_t call_send(struct call *call, uint64_t timeout_ms, call_cb *cb, void *ctx)
-{
-	struct client *c = call->client;
-	struct pending *p = mem_alloc(sizeof(*p));
-	struct pending **slot = &c->table[call->tag % TABLE_SIZE];
-	uint64_t tag = call->tag;
-	bool over = !c->def.reconnect && !c->connected &&
-		    !event_pending(c->retry_timer, EV_TIMEOUT, NULL);
-
-	p->tag = tag;
-	p->cb = cb;
-	p->ctx = ctx;
-	p->expires_ms = over ? 0 : clock_boot_ms() + timeout_ms;
-	call->expires_ms = p->expires_ms;
-	p->chain = *slot;
-	*slot = p;
-	p->prev = c->last;
-	*c->last = p;
-	c->last = &p->next;
-	c->in_flight++;
-	client_expire_schedule(c, p->expires_ms);
-	if (over)
-		call_free(call);
-	else if (c->open)
-		call_transmit(c, call);
-	else
-		call_queue(c, call);
-	return tag;
 }
 
 void client_forget(struct client *c, const void *ctx)
 {
-	if (c == NULL)
-		return;
-	for (struct pending *p = c->first; p != NULL; p = p->next) {
-		if (p->ctx == ctx)
-			p->cb = NULL;
-	}
-}
-
-struct span result_span(const struct result *r, const char *key)
-{
-	const struct channel_param *p = channel_param_find(r->params, r->n_params, key);
-
-	return p == NULL ? span_from("", 0) : p->value;
-}
-
-bool result_has(const struct result *r, const char *key)
-{
-	return channel_param_find(r->params, r->n_params, key) != NULL;
-}
-
-/* A value's text is followed by a TAB or LF in the input buffer, or by a NUL in an arena: a copy is
- * needed for a C string. A few live at a time, in the order of their making. */
-const char *result_str(const struct result *r, const char *key)
-{
-	static struct buf ring[16];
-	static unsigned at;
-	struct buf *b = &ring[at++ % array_count(ring)];
-
-	buf_empty(b);
-	buf_add_span(b, result_span(r, key));
-	return buf_str(b);
-}
-
-uint64_t result_uint(const struct result *r, const char *key)
-{
-	uint64_t v = 0;
-
-	(void)num_u64(result_span(r, key), &v);
-	return v;
-}
-
-int64_t result_int(const struct result *r, const char *key)
-{
-	int64_t v = 0;
-
-	(void)num_i64(result_span(r, key), &v);
-	return v;
-}
-
-void result_err(const struct result *r, struct err *e)
-{
-	(void)err_set(e, r->code, "%.*s", (int)r->text.n, r->text.p);
-	(void)err_user(e, "%.*s", (int)r->text.n, r->text.p);
-}
-
-/* ---- waiting, for tools ---- */
-
-struct wait {
-	bool done;
-	struct result *result;
-};
-
-static struct span span_copy(struct span s)
-{
-	return span_from(mem_dup(s.p, s.n), s.n);
-}
-
-static void wait_answered(struct result *r, void *ctx)
-{
-	struct wait *w = ctx;
-	struct channel_param *params = mem_alloc_array(r->n_params, sizeof(*params));
-
-	for (size_t i = 0; i < r->n_params; i++) {
-		params[i].key = span_copy(r->params[i].key);
-		params[i].value = span_copy(r->params[i].value);
-	}
-	w->result = mem_dup(r, sizeof(*r));
-	w->result->params = params;
-	w->result->text = span_copy(r->text);
-	w->result->body = span_copy(r->body);
-	r->fd = -1;
-	w->done = true;
-}
-
-struct result *call_wait(struct call *call, uint64_t timeout_ms)
-{
-	struct event_base *base = call->client->base;
-	struct wait w = {false, NULL};
-
-	(void)call_send(call, timeout_ms, wait_answered, &w);
-	while (!w.done)
-		(void)event_base_loop(base, EVLOOP_ONCE);
-	return w.result;
-}
-
-void result_free(struct result *r)
-{
-	if (r == NULL)
-		return;
-	for (size_t i = 0; i < r->n_params; i++) {
-		mem_free((void *)(uintptr_t)r->params[i].key.p);
-		mem_free((void *)(uintptr_t)r->params[i].value.p);
-	}
-	mem_free((void *)(uintptr_t)r->params);
-	mem_free((void *)(uintptr_t)r->text.p);
-	mem_free((void *)(uintptr_t)r->body.p);
-	if (r->fd >= 0)
-		(void)close(r->fd);
-	mem_free(r);
+	for (size_t i = 0; i < c->table_size; i++)
+		list_forget(c->table[i], ctx);
+	list_forget(c->waiting.first, ctx);
+	list_forget(c->failed.first, ctx);
 }

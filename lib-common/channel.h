@@ -9,7 +9,8 @@
  *failure) and events, unasked:		*<TAB>EVENT<TAB>key=value...<LF>
  *
  * Escaping inside a field: the escape octet is 0x01; TAB, LF, CR, NUL, 0x01 are 0x01 followed by
- * 't', 'n', 'r', '0', '1'. Any other octet stands for itself. A line has at most 16 KiB.
+ * 't', 'n', 'r', '0', '1'. Any other octet stands for itself. A line has at most 16 KiB and 256
+ * parameters. A tag is a decimal number that the asking side chooses.
  *
  * A line may carry one body and one descriptor:
  *  - body=<n>: n octets (at most 64 KiB) follow the LF. bodyfd=<n>: the body is a sealed memfd
@@ -24,7 +25,12 @@
  * Every request gets exactly one answer, in any order. deadline= (milliseconds left) and trace=
  * travel with every request and are handled here. A peer that breaks the protocol is disconnected
  *and logged once. Arguments are typed and checked from the command's table before its handler runs:
- *unknown keys are skipped, an unknown verb is answered PERM. SECRET arguments are never logged.
+ *unknown keys are skipped, an unknown verb is answered PERM, and so is a missing or ill-typed
+ *argument or a body or descriptor that the command does not take. SECRET arguments are never
+ *logged.
+ *
+ * Around a handler and around a callback the log's trace id is the request's own; new calls start
+ *with the trace id of the moment. Everything here belongs to the thread of its event_base.
  */
 #ifndef LM_CHANNEL_H
 #define LM_CHANNEL_H
@@ -78,10 +84,11 @@ struct role_def {
 	const char *name;		    /* "indexer/session" */
 	const struct command_def *commands; /* ends with verb NULL */
 	unsigned max_in_flight;		    /* requests of one peer at once; 0: 256 */
-	/* A peer has completed the handshake; return -1 to close. May be NULL. */
+	/* A peer has completed the handshake; return -1 to close (on_close is not called then). May
+	 * be NULL. */
 	int (*on_open)(struct channel *ch);
-	/* The peer is gone. Requests still open get no answer and must still be finished with a
-	 * reply (which is dropped). May be NULL. */
+	/* The peer is gone, after a successful on_open. Requests still open get no answer and must
+	 * still be finished with a reply (which is dropped). May be NULL. */
 	void (*on_close)(struct channel *ch);
 	const char *doc;
 };
@@ -90,7 +97,11 @@ struct role_def {
  * carry. `peer` is the name of the service on the other end, known from the listener ("imap"). */
 struct channel *channel_accept(struct event_base *base, int fd, const struct role_def *role,
 	const char *token, const char *peer, void *service);
-void channel_close(struct channel *ch); /* on_close runs before it returns */
+/* on_close runs before it returns. The object itself lives until its last request is answered. */
+void channel_close(struct channel *ch);
+/* Called once when the connection is gone, whether its handshake was done or not: for who counts.
+ */
+void channel_on_gone(struct channel *ch, void (*gone)(void *ctx), void *ctx);
 void *channel_service(const struct channel *ch);
 const char *channel_peer(const struct channel *ch);
 const struct role_def *channel_role(const struct channel *ch);
@@ -103,20 +114,19 @@ unsigned channel_in_flight(const struct channel *ch);
  * NULL. */
 void channel_event(struct channel *ch, const char *event, struct span body, ...)
 	__attribute__((sentinel));
-
-/* The same with a descriptor (fd=1). */
+/* The same with a descriptor (fd=1); close_after as with reply_fd. */
 void channel_event_fd(struct channel *ch, const char *event, struct span body, int fd,
 	bool close_after, ...) __attribute__((sentinel));
 
 /* What a handler may ask of its request. Spans live until the request is answered. */
 struct channel *request_channel(const struct request *req);
 const char *request_verb(const struct request *req);
-uint64_t request_tag(const struct request *req); /* for verbs that refer to another request */
+uint64_t request_tag(const struct request *req); /* what the client's call_tag gave */
 bool request_has(const struct request *req, const char *key);
 struct span request_span(const struct request *req, const char *key); /* empty when absent */
-const char *request_str(const struct request *req, const char *key); /* NUL-terminated copy; "" when
-									absent; NULs cut it */
-uint64_t request_uint(const struct request *req, const char *key);   /* 0 when absent */
+const char *request_str(const struct request *req, const char *key);  /* NUL-terminated; "" when
+									 absent; NULs cut it */
+uint64_t request_uint(const struct request *req, const char *key);    /* 0 when absent */
 int64_t request_int(const struct request *req, const char *key);
 struct span request_body(const struct request *req);
 int request_take_fd(struct request *req); /* the caller owns it afterwards; -1: none left */
@@ -128,15 +138,19 @@ const char *request_trace(const struct request *req);
 void request_set_data(struct request *req, void *data);
 void *request_data(const struct request *req);
 
-/* Building the answer, then exactly one of reply_ok and reply_fail; the request is gone after. A
- * handler may keep the request and answer later, from the loop's thread. */
+/* Building the answer, then exactly one of reply_ok, reply_fail and reply_code; the request is gone
+ * after. A handler may keep the request and answer later, from the loop's thread. A failure carries
+ * code and text alone: what was built before is dropped. reply_fail logs the text for the log (a
+ * warning when the failure is temporary, else for debugging). An answer whose line would be too
+ * long becomes a PERM of code limit. */
 void reply_str(struct request *req, const char *key, const char *value);
 void reply_span(struct request *req, const char *key, struct span value);
 void reply_uint(struct request *req, const char *key, uint64_t value);
 void reply_int(struct request *req, const char *key, int64_t value);
 void reply_hex(struct request *req, const char *key, const void *data, size_t n);
-struct buf *reply_body(struct request *req);		      /* append to it */
-void reply_fd(struct request *req, int fd, bool close_after); /* kept open until sent */
+struct buf *reply_body(struct request *req); /* append to it */
+/* close_after: the library owns it from now on; else it keeps a duplicate. */
+void reply_fd(struct request *req, int fd, bool close_after);
 void reply_ok(struct request *req);
 void reply_fail(struct request *req, const struct err *e);
 void reply_code(struct request *req, enum err_code code, const char *text);
@@ -152,6 +166,8 @@ struct result {
 	const struct channel_param *params;
 	size_t n_params;
 	struct span text; /* on failure, for the user */
+	const char *why;  /* on failure without an answer of the peer: the reason, for the log; else
+			     NULL */
 	struct span body; /* lives until the callback returns */
 	int fd;		  /* -1, or the callback takes it by setting it to -1; else closed after */
 };
@@ -175,6 +191,8 @@ struct client_def {
 	bool reconnect;
 	void (*on_open)(struct client *c, void *ctx);  /* handshake done; may be NULL */
 	void (*on_close)(struct client *c, void *ctx); /* connection lost; may be NULL */
+	/* r lives until it returns, and so does r->fd, which is to be duplicated if it is kept. May
+	 * be NULL. */
 	void (*on_event)(struct client *c, const char *event, const struct result *r, void *ctx);
 	void *ctx;
 };
@@ -199,12 +217,13 @@ void call_trace(struct call *call, const char *trace_id);
 struct buf *call_body(struct call *call); /* append to it */
 void call_body_span(
 	struct call *call, struct span body); /* not copied: must live until call_send returns */
-void call_fd(struct call *call, int fd, bool close_after);
+void call_fd(struct call *call, int fd, bool close_after); /* as reply_fd */
+void call_free(struct call *call);			   /* a call that will not be sent */
 /* The tag under which it will be sent, for verbs that refer to another request (GROWN). */
 uint64_t call_tag(const struct call *call);
 typedef void call_cb(struct result *r, void *ctx);
 /* Consumes the call. cb runs exactly once, never before call_send returns; cb may be NULL. Returns
- * the tag. */
+ * the tag. timeout_ms 0: no deadline. */
 uint64_t call_send(struct call *call, uint64_t timeout_ms, call_cb *cb, void *ctx);
 /* The callback of an open call will not run any more (its owner goes away). */
 void client_forget(struct client *c, const void *ctx);

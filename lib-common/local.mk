@@ -5,9 +5,9 @@ lib_common_liblmcommon_a_SOURCES = \
 	lib-common/err.c lib-common/err.h \
 	lib-common/mem.c lib-common/mem.h \
 	lib-common/net.c lib-common/net.h \
-	lib-common/channel.h lib-common/channel-internal.h \
-	lib-common/channel-client.c lib-common/channel-codec.c \
-	lib-common/channel-conn.c lib-common/channel-server.c lib-common/clock.c \
+	lib-common/channel.h lib-common/channel-conn.h lib-common/channel-codec.c \
+	lib-common/channel-conn.c lib-common/channel-server.c lib-common/channel-client.c \
+	lib-common/channel-result.c lib-common/clock.c \
 	lib-common/service.c lib-common/service.h lib-common/service-internal.h \
 	lib-common/service-settings.c lib-common/service-session.c \
 	lib-common/sandbox.c lib-common/sandbox.h lib-common/sandbox-landlock.c \
@@ -30,3 +30,7 @@ tests_unit_settings_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/sandbox-test
 tests_unit_sandbox_test_SOURCES = tests/unit/sandbox-test.c
 tests_unit_sandbox_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/channel-test
+tests_unit_channel_test_SOURCES = tests/unit/channel-test.c
+tests_unit_channel_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)

@@ -1,5 +1,6 @@
 #include "lib-common/log.h"
 #include "lib-common/mem.h"
+#include "lib-common/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -200,8 +201,10 @@ static void log_write(struct buf *line)
 	do
 		n = write(log_state.fd, line->data, line->len);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
+	if (n < 0) {
 		(void)__atomic_add_fetch(&log_dropped, 1, __ATOMIC_RELAXED);
+		metric_add_atomic(METRIC_LOG_DROPPED, 1);
+	}
 }
 
 static void log_line(enum log_level level, const char *event, va_list ap)
