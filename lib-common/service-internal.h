@@ -29,7 +29,6 @@ struct service_key {
 struct service_socket {
 	struct service *svc;
 	struct service_listener listener;
-	struct role_def role; /* a copy of the service's with the skeleton's hooks */
 	const struct role_def *own_role;
 	char *name, *peer, *token;
 	struct event *event;
@@ -44,6 +43,7 @@ struct service_retired {
 
 struct service_channel {
 	struct service_channel *next;
+	struct service *svc;
 	struct channel *channel;
 };
 

@@ -214,36 +214,29 @@ void service_sockets_listen(struct service *svc, bool on)
 	}
 }
 
-static void role_on_close(struct channel *ch)
+/* Also for a peer that never completed its handshake. */
+static void role_on_gone(void *ctx)
 {
-	struct service *svc = channel_service(ch);
-	const char *name = channel_role(ch)->name;
+	struct service_channel *old = ctx;
+	struct service_channel **at = &old->svc->channels;
 
-	for (struct service_channel **at = &svc->channels; *at != NULL; at = &(*at)->next) {
-		if ((*at)->channel == ch) {
-			struct service_channel *old = *at;
-
-			*at = old->next;
-			mem_free(old);
-			break;
-		}
-	}
-	for (const struct role_def *const *r = svc->def->roles; *r != NULL; r++) {
-		if (strcmp((*r)->name, name) == 0 && (*r)->on_close != NULL)
-			(*r)->on_close(ch);
-	}
+	while (*at != NULL && *at != old)
+		at = &(*at)->next;
+	if (*at == old)
+		*at = old->next;
+	mem_free(old);
 }
 
 void service_accept_role(struct service *svc, struct service_socket *s, int fd)
 {
 	struct service_channel *c;
 
-	s->role = *s->own_role;
-	s->role.on_close = role_on_close;
 	c = mem_alloc(sizeof(*c));
+	c->svc = svc;
 	c->next = svc->channels;
 	svc->channels = c;
-	c->channel = channel_accept(svc->base, fd, &s->role, s->listener.token, s->peer, svc);
+	c->channel = channel_accept(svc->base, fd, s->own_role, s->listener.token, s->peer, svc);
+	channel_on_gone(c->channel, role_on_gone, c);
 }
 
 static void on_acceptable(evutil_socket_t lfd, short what, void *ctx)
