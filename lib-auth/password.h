@@ -32,7 +32,7 @@ enum password_scheme {
 	PASSWORD_SHA512_CRYPT,
 	PASSWORD_SSHA512, /* cheap: for test instances with thousands of users */
 };
-#define PASSWORD_SCHEME_CHOICES "argon2id|blf-crypt|sha512-crypt|ssha512"
+#define PASSWORD_SCHEME_CHOICES "ARGON2ID|BLF-CRYPT|SHA512-CRYPT|SSHA512"
 
 struct password_config {
 	enum password_scheme scheme;

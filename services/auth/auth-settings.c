@@ -1,6 +1,8 @@
 #include "services/auth/auth-settings.h"
 
 #include <stddef.h>
+#include "lib-auth/password.h"
+#include "lib-common/net.h"
 
 #define FIELD(name) offsetof(struct auth_settings, name)
 
@@ -10,8 +12,8 @@ static const struct setting_row rows[] = {
 		"0", "0", "lightmail-auth", "no"),
 	{"database", SETTING_PATH, FIELD(database), "$state_dir/auth/auth.db", 0, 0, NULL, true,
 		"File of the user database (SQLite)."},
-	{"password_scheme", SETTING_ENUM, FIELD(password_scheme), "ARGON2ID", 0, 0, "ARGON2ID|BLF-CRYPT|SHA512-CRYPT", false,
-		"Scheme for new passwords, and for those that are weaker at their next login."},
+	{"password_scheme", SETTING_ENUM, FIELD(password_scheme), "ARGON2ID", 0, 0, PASSWORD_SCHEME_CHOICES, false,
+		"Scheme for new passwords, and for those that are weaker at their next login; SSHA512 is for test instances."},
 	{"argon2_memory", SETTING_SIZE, FIELD(argon2_memory), "19M", 65536, 4294967296ULL, NULL, false,
 		"Memory of one ARGON2ID hash."},
 	{"argon2_time", SETTING_UINT, FIELD(argon2_time), "2", 1, 100, NULL, false,
@@ -34,6 +36,12 @@ static const struct setting_row rows[] = {
 		"Delay of the answer to a first failed login."},
 	{"penalty_max", SETTING_TIME_MS, FIELD(penalty_max_ms), "15s", 0, 600000, NULL, false,
 		"Longest delay after repeated failures of a user or an address."},
+	{"penalty_forget", SETTING_TIME_MS, FIELD(penalty_forget_ms), "15m", 1000, 86400000, NULL, false,
+		"Time after the last failure when a user's or an address' failures are forgotten."},
+	{"penalty_exempt", SETTING_LIST, FIELD(penalty_exempt), "", 0, 0, NULL, false,
+		"Networks whose logins are never delayed."},
+	{"default_domain", SETTING_STRING, FIELD(default_domain), "", 0, 0, NULL, false,
+		"Domain of login names that have none; empty: such names are refused."},
 	{"recipient_delimiter", SETTING_STRING, FIELD(recipient_delimiter), "+", 0, 0, NULL, false,
 		"Octets that separate user and detail in an address; empty: none."},
 	{"default_quota", SETTING_SIZE, FIELD(default_quota), "0", 0, 0, NULL, false,
@@ -44,8 +52,21 @@ static const struct setting_row rows[] = {
 };
 /* clang-format on */
 
+static int auth_settings_check(const void *settings, struct err *e)
+{
+	const struct auth_settings *s = settings;
+	char bad[NET_TEXT_SIZE + 8];
+
+	if (net_list_check(s->penalty_exempt, bad) != NULL)
+		return err_set(e, ERR_PERM, "auth.penalty_exempt: %s is not a network", bad);
+	if (s->penalty_start_ms > s->penalty_max_ms)
+		return err_set(e, ERR_PERM, "auth.penalty_start is above auth.penalty_max");
+	return 0;
+}
+
 const struct settings_def auth_settings_def = {
 	.section = "auth",
 	.rows = rows,
 	.struct_size = sizeof(struct auth_settings),
+	.check = auth_settings_check,
 };

@@ -19,6 +19,9 @@ struct auth_settings {
 	uint64_t login_cache_ttl_ms;
 	uint64_t penalty_start_ms;
 	uint64_t penalty_max_ms;
+	uint64_t penalty_forget_ms;
+	char *penalty_exempt;
+	char *default_domain;
 	char *recipient_delimiter;
 	uint64_t default_quota;
 	uint64_t default_quota_messages;
