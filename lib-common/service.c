@@ -536,6 +536,10 @@ static void loop_start(struct service *svc)
 		for (size_t i = 0; i < svc->n_sockets; i++) {
 			struct service_socket *s = svc->sockets[i];
 
+			if (s->own_role == NULL && svc->def->listen != NULL) {
+				svc->def->listen(svc, &s->listener);
+				continue;
+			}
 			s->event = event_new(
 				svc->base, s->listener.fd, EV_READ | EV_PERSIST, on_acceptable, s);
 		}

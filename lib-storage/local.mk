@@ -1,6 +1,7 @@
 # lib-storage: MIME, packs, mailbox and object formats, SQL
 noinst_LIBRARIES += lib-storage/liblmstorage.a
-lib_storage_liblmstorage_a_SOURCES = lib-storage/flags.h
+lib_storage_liblmstorage_a_SOURCES = lib-storage/flags.h \
+	lib-storage/message-body.c lib-storage/message-body.h
 
 # what indexer and its clients share
 lib_storage_liblmstorage_a_SOURCES += \
@@ -80,3 +81,17 @@ lib_storage_liblmstorage_a_SOURCES += \
 	lib-storage/charset-header.c lib-storage/charset-transfer.c
 lib_storage_liblmstorage_a_SOURCES += \
 	lib-storage/text.c lib-storage/text-html.c lib-storage/text.h
+check_PROGRAMS += tests/unit/header-test tests/unit/charset-test
+tests_unit_header_test_SOURCES = tests/unit/header-test.c
+tests_unit_header_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+tests_unit_charset_test_SOURCES = tests/unit/charset-test.c
+tests_unit_charset_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/mime-fuzz tests/fuzz/meta-fuzz
+tests_fuzz_mime_fuzz_SOURCES = tests/fuzz/mime-fuzz.c
+tests_fuzz_mime_fuzz_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
+tests_fuzz_mime_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_meta_fuzz_SOURCES = tests/fuzz/meta-fuzz.c
+tests_fuzz_meta_fuzz_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
+tests_fuzz_meta_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <openssl/pem.h>
+#include <stdio.h>
 #include <string.h>
 #include "lib-common/mem.h"
 #include "lib-storage/pack-internal.h"
@@ -60,6 +62,31 @@ int recovery_keypair_make(unsigned char private_r[RECOVERY_KEY_BYTES],
 	if (keypair(private_r, public_r) < 0)
 		return err_set(e, ERR_TEMP, "cannot make an X25519 key");
 	return 0;
+}
+
+int recovery_public_load(
+	const char *path, unsigned char public_r[RECOVERY_KEY_BYTES], struct err *e)
+{
+	unsigned char own[RECOVERY_KEY_BYTES], own_public[RECOVERY_KEY_BYTES];
+	unsigned char secret[RECOVERY_KEY_BYTES];
+	FILE *file = fopen(path, "re");
+	EVP_PKEY *key = file != NULL ? PEM_read_PUBKEY(file, NULL, NULL, NULL) : NULL;
+	size_t n = RECOVERY_KEY_BYTES;
+	int r = 0;
+
+	if (file == NULL)
+		r = err_set(e, ERR_PERM, "cannot open %s: %m", path);
+	else if (key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_X25519 ||
+		 EVP_PKEY_get_raw_public_key(key, public_r, &n) != 1)
+		r = err_set(e, ERR_PERM, "%s is not a public X25519 key in PEM", path);
+	else if (keypair(own, own_public) < 0 || x25519(own, public_r, secret) < 0)
+		r = err_set(e, ERR_PERM, "%s holds a key that nothing can be sealed to", path);
+	EVP_PKEY_free(key);
+	if (file != NULL)
+		(void)fclose(file);
+	mem_wipe(own, sizeof(own));
+	mem_wipe(secret, sizeof(secret));
+	return r;
 }
 
 static void box_key(const unsigned char *secret, const unsigned char *ephemeral,

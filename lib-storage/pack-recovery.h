@@ -20,6 +20,11 @@
 int recovery_keypair_make(unsigned char private_r[RECOVERY_KEY_BYTES],
 	unsigned char public_r[RECOVERY_KEY_BYTES], struct err *e);
 
+/* A public key from a PEM file (openssl genpkey -algorithm x25519, openssl pkey -pubout). Refuses
+ * other kinds of keys, private ones (they have no place on a server), and those of small order. */
+int recovery_public_load(
+	const char *path, unsigned char public_r[RECOVERY_KEY_BYTES], struct err *e);
+
 /* Seals boxes to one public key; an ephemeral key serves some thousands of them. One thread's. */
 struct recovery_sealer;
 struct recovery_sealer *recovery_sealer_new(const unsigned char public_key[RECOVERY_KEY_BYTES]);

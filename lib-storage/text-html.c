@@ -89,7 +89,7 @@ static void take_tag(struct span *s, struct buf *out)
 	name = span_from(s->p + 1 + end, 0);
 	while (1 + end + name.n < s->n && name.n < 32 && is_alnum(name.p[name.n]))
 		name.n++;
-	if (name.n == 0 && s->n > 1 && s->p[1] != '!' && s->p[1] != '?' && !end) {
+	if (name.n == 0 && !end && (s->n == 1 || (s->p[1] != '!' && s->p[1] != '?'))) {
 		buf_add_c(out, '<'); /* "1 < 2" */
 		skip(s, 1);
 		return;

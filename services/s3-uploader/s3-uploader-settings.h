@@ -11,11 +11,15 @@ struct s3_uploader_settings {
 	char *kek_file;
 	char *recovery_key;
 	uint64_t pack_size;
-	uint64_t pack_max_entries;
+	uint64_t prewrite_size;
+	uint64_t large_size;
+	uint64_t large_limit;
+	uint64_t growing_timeout_ms;
+	uint64_t pack_min_age_ms;
 	uint64_t pack_retention_ms;
 	uint64_t dead_max_age_ms;
 	uint64_t threads;
-	uint64_t compression_level;
+	uint64_t read_threads;
 };
 extern const struct settings_def s3_uploader_settings_def;
 

@@ -551,6 +551,23 @@ class Imap:
     def cmd(self, text, *literals):
         return self.finish(self.send(text, *literals))
 
+    def pipeline(self, *commands):
+        """Sends all commands at once; their responses, whatever order they come in (untagged lines
+        stand in the one that was finished next)."""
+        tags = [self.tag() for _ in commands]
+        self.write(b"".join(t + b" " + c.encode() + b"\r\n" for t, c in zip(tags, commands)))
+        found, untagged = {}, []
+        while len(found) < len(tags):
+            line = self.line()
+            tag, _, rest = line.partition(b" ")
+            if tag in tags:
+                status, _, text = rest.decode("utf-8", "replace").strip().partition(" ")
+                found[tag] = Response(status.upper(), text, untagged)
+                untagged = []
+            else:
+                untagged.append(line)
+        return [found[t] for t in tags]
+
     def ok(self, text, *literals):
         response = self.cmd(text, *literals)
         if response.status != "OK":
