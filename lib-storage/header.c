@@ -36,7 +36,7 @@ static void field_split(struct span raw, struct header_field *field_r)
 
 	field_r->raw = raw;
 	field_r->name = field_r->value = span_from(raw.p, 0);
-	colon = memchr(raw.p, ':', first);
+	colon = memchr(raw.p, ':', first < HEADER_NAME_MAX ? first : HEADER_NAME_MAX);
 	if (colon == NULL)
 		return;
 	field_r->name = span_from(raw.p, (size_t)(colon - raw.p));

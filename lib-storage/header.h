@@ -9,6 +9,10 @@
 #include "lib-common/buf.h"
 #include "lib-common/mem.h"
 
+/* A colon behind so many octets makes no field: all readers of headers agree on what one is, also
+ * those that get them in pieces. */
+#define HEADER_NAME_MAX 1000
+
 struct header_field {
 	struct span name;  /* without blanks before the colon; empty: the line is not a field */
 	struct span value; /* behind the colon, folded as it came, without the last line end */

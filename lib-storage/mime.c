@@ -331,7 +331,10 @@ static void sibling_add(struct mime_parser *p, struct boundary *b)
 
 static void field_add(struct mime_parser *p, const char *data, size_t n)
 {
-	if (n <= p->header_left) {
+	/* The root header may not take what the parts need to be told apart. */
+	size_t reserve = p->current == 0 ? p->limits.header_bytes / 4 : 0;
+
+	if (n + reserve <= p->header_left) {
 		buf_add(&p->fields, data, n);
 		p->header_left -= n;
 		return;
@@ -346,7 +349,8 @@ static void field_add(struct mime_parser *p, const char *data, size_t n)
 
 static bool field_wanted(const struct mime_parser *p)
 {
-	const char *colon = memchr(p->line, ':', p->line_len);
+	size_t n = p->line_len < HEADER_NAME_MAX ? p->line_len : HEADER_NAME_MAX;
+	const char *colon = memchr(p->line, ':', n);
 	struct span name;
 
 	if (colon == NULL)

@@ -304,6 +304,24 @@ static void check_places(const struct mime_message *m)
 	}
 }
 
+/* Fields that are picked from root_fields are those of the header itself. */
+static void check_root_fields(struct span text, const struct mime_message *m)
+{
+	const struct span names[] = {SPAN("to"), SPAN("Subject"), SPAN("content-type"),
+		SPAN("Date"), SPAN("Content-Disposition")};
+	struct buf of_header, of_fields;
+
+	assert_true(m->root_fields_whole);
+	buf_init(&of_header);
+	buf_init(&of_fields);
+	header_filter(span_from(text.p, m->parts[0].header_len), names, array_count(names), false,
+		&of_header);
+	header_filter(m->root_fields, names, array_count(names), false, &of_fields);
+	assert_true(span_equal(buf_span(&of_header), buf_span(&of_fields)));
+	buf_clear(&of_header);
+	buf_clear(&of_fields);
+}
+
 static void test_random(void **state)
 {
 	struct buf text;
@@ -317,6 +335,7 @@ static void test_random(void **state)
 		random_message(&text);
 		whole = parse_in(buf_span(&text), SIZE_MAX, NULL);
 		check_places(whole.m);
+		check_root_fields(buf_span(&text), whole.m);
 		for (size_t piece = 1; piece < 12; piece += 5) {
 			other = parse_in(buf_span(&text), piece, NULL);
 			assert_string_equal(buf_str(&whole.structure), buf_str(&other.structure));
