@@ -24,3 +24,7 @@ check_PROGRAMS += tests/unit/indexer-writer-test
 tests_unit_indexer_writer_test_SOURCES = tests/unit/indexer-writer-test.c tests/unit/indexer-kit.h
 tests_unit_indexer_writer_test_LDADD = services/indexer/libindexer.a $(AUTH_LIBS) $(STORAGE_LIBS) \
 	$(COMMON_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/indexer-session-test
+tests_unit_indexer_session_test_SOURCES = tests/unit/indexer-session-test.c tests/unit/indexer-kit.h
+tests_unit_indexer_session_test_LDADD = services/indexer/libindexer.a $(AUTH_LIBS) $(STORAGE_LIBS) \
+	$(COMMON_LIBS) $(CMOCKA_LIBS)
