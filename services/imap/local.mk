@@ -1,1 +1,27 @@
 # services/imap: its part of the one Makefile
+lm_libexec_PROGRAMS += services/imap/imap
+IMAP_SOURCES = \
+	services/imap/body-reader.c services/imap/body-reader.h \
+	services/imap/cmd-append.c \
+	services/imap/cmd-copy.c \
+	services/imap/cmd-fetch.c \
+	services/imap/cmd-list.c \
+	services/imap/cmd-mailbox.c \
+	services/imap/cmd-search.c \
+	services/imap/cmd-select.c \
+	services/imap/cmd-store.c \
+	services/imap/commands.h \
+	services/imap/fetch-body.c \
+	services/imap/fetch-parse.c services/imap/fetch.h \
+	services/imap/imap-args.c \
+	services/imap/imap-client.c services/imap/imap-client.h \
+	services/imap/imap-commands.c \
+	services/imap/imap-match.c services/imap/imap-match.h \
+	services/imap/imap-session.c services/imap/imap-session.h \
+	services/imap/imap-settings.c services/imap/imap-settings.h \
+	services/imap/imap-sync.c \
+	services/imap/mailbox-view.c services/imap/mailbox-view.h \
+	services/imap/search-eval.c \
+	services/imap/search-parse.c services/imap/search.h
+services_imap_imap_SOURCES = services/imap/main.c $(IMAP_SOURCES)
+services_imap_imap_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
