@@ -9,6 +9,8 @@
 #include "lib-common/mem.h"
 
 #define SLICE (1u << 20)	 /* of a large body in one turn */
+#define SLICE_EVERY 32		 /* small bodies */
+#define COMMIT_ENOUGH 16	 /* entries that are committed though more could be encoded first */
 #define COMMIT_MAX (8u << 20)	 /* octets that share a commit */
 #define SPARE_MAX 64		 /* states kept for the next jobs */
 #define SPARE_BYTES (256u << 10) /* and the longest buffer kept with one */
@@ -43,9 +45,10 @@ struct putter {
 
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct queue waiting, done;
+	struct queue waiting, slices, done; /* slices: large bodies that want a turn */
+	unsigned turn;
 	struct object_entry *ready, **ready_last; /* encoded, not committed */
-	unsigned committing;
+	unsigned n_ready, encoding, committing;
 	bool stopping;
 	uint64_t commits, entries;
 	struct put_state *spare;
@@ -287,6 +290,7 @@ static void worker_commit(struct putter *p)
 	if (p->ready == NULL)
 		p->ready_last = &p->ready;
 	*end = NULL;
+	p->n_ready -= (unsigned)n;
 	p->committing++;
 	(void)pthread_mutex_unlock(&p->lock);
 	r = store->driver->commit(store, list, &e);
@@ -310,7 +314,7 @@ static void worker_commit(struct putter *p)
 	}
 	if (idle)
 		done_signal(p);
-	if (p->waiting.first != NULL)
+	if (p->waiting.first != NULL || p->slices.first != NULL)
 		(void)pthread_cond_signal(&p->work);
 }
 
@@ -350,7 +354,7 @@ static void worker_large(struct worker *w, struct put_job *job)
 	/* Behind the others, or when the next octets are announced. */
 	st->queued = st->abandoned || st->done < st->valid || st->final;
 	if (st->queued)
-		queue_add(&p->waiting, job);
+		queue_add(&p->slices, job);
 }
 
 static void worker_small(struct worker *w, struct put_job *job)
@@ -358,9 +362,11 @@ static void worker_small(struct worker *w, struct put_job *job)
 	struct putter *p = w->p;
 	int r;
 
+	p->encoding++;
 	(void)pthread_mutex_unlock(&p->lock);
 	r = small_encode(w, job);
 	(void)pthread_mutex_lock(&p->lock);
+	p->encoding--;
 	if (r < 0) {
 		worker_finish(p, job);
 		return;
@@ -368,6 +374,26 @@ static void worker_small(struct worker *w, struct put_job *job)
 	job->state->entry.next = NULL;
 	*p->ready_last = &job->state->entry;
 	p->ready_last = &job->state->entry.next;
+	p->n_ready++;
+}
+
+/* A sync costs as much as encoding some bodies: what came together is encoded before it is
+ * committed together, the last to have encoded commits. Alone, or with enough of them, there is no
+ * waiting. */
+static bool commit_due(const struct putter *p)
+{
+	if (p->ready == NULL || p->committing >= p->config.store->driver->commit_slots)
+		return false;
+	return p->n_ready >= COMMIT_ENOUGH || (p->waiting.first == NULL && p->encoding == 0);
+}
+
+/* Small bodies first, but a slice of a large one now and then in any case. */
+static struct put_job *job_take(struct putter *p)
+{
+	bool large = p->slices.first != NULL &&
+		     (p->waiting.first == NULL || ++p->turn % SLICE_EVERY == 0);
+
+	return queue_take(large ? &p->slices : &p->waiting);
 }
 
 static void *worker_run(void *arg)
@@ -378,9 +404,9 @@ static void *worker_run(void *arg)
 
 	(void)pthread_mutex_lock(&p->lock);
 	for (;;) {
-		if (p->ready != NULL && p->committing < p->config.store->driver->commit_slots) {
+		if (commit_due(p)) {
 			worker_commit(p);
-		} else if ((job = queue_take(&p->waiting)) != NULL) {
+		} else if ((job = job_take(p)) != NULL) {
 			if (job->state->large)
 				worker_large(w, job);
 			else
@@ -427,6 +453,7 @@ struct putter *putter_new(const struct putter_config *config, struct err *e)
 		p->config.recovery_key = p->recovery_key;
 	}
 	queue_init(&p->waiting);
+	queue_init(&p->slices);
 	queue_init(&p->done);
 	p->ready_last = &p->ready;
 	(void)pthread_mutex_init(&p->lock, NULL);
@@ -490,7 +517,7 @@ static void job_queue(struct putter *p, struct put_job *job)
 	if (job->state->queued)
 		return;
 	job->state->queued = true;
-	queue_add(&p->waiting, job);
+	queue_add(job->state->large ? &p->slices : &p->waiting, job);
 	(void)pthread_cond_signal(&p->work);
 }
 
