@@ -429,9 +429,9 @@ bool num_i64(struct span s, int64_t *v_r)
 
 	if (negative)
 		s = span_from(s.p + 1, s.n - 1);
-	if (!num_u64(s, &v) || v > (uint64_t)INT64_MAX)
+	if (!num_u64(s, &v) || v > (uint64_t)INT64_MAX + (negative ? 1 : 0))
 		return false;
-	*v_r = negative ? -(int64_t)v : (int64_t)v;
+	*v_r = negative ? (int64_t)(0 - v) : (int64_t)v;
 	return true;
 }
 

@@ -731,7 +731,7 @@ void channel_event(struct channel *ch, const char *event, struct span body, ...)
 }
 
 void channel_event_fd(
-	struct channel *ch, const char *event, struct span body, int fd, bool close_after, ...)
+	struct channel *ch, const char *event, struct span body, int fd, int close_after, ...)
 {
 	va_list ap;
 

@@ -114,9 +114,10 @@ unsigned channel_in_flight(const struct channel *ch);
  * NULL. */
 void channel_event(struct channel *ch, const char *event, struct span body, ...)
 	__attribute__((sentinel));
-/* The same with a descriptor (fd=1); close_after as with reply_fd. */
+/* The same with a descriptor (fd=1); close_after (an int, as it stands before the dots) as with
+ * reply_fd. */
 void channel_event_fd(struct channel *ch, const char *event, struct span body, int fd,
-	bool close_after, ...) __attribute__((sentinel));
+	int close_after, ...) __attribute__((sentinel));
 
 /* What a handler may ask of its request. Spans live until the request is answered. */
 struct channel *request_channel(const struct request *req);

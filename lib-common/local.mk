@@ -34,3 +34,22 @@ tests_unit_sandbox_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/channel-test
 tests_unit_channel_test_SOURCES = tests/unit/channel-test.c
 tests_unit_channel_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/log-test
+tests_unit_log_test_SOURCES = tests/unit/log-test.c
+tests_unit_log_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/mem-test
+tests_unit_mem_test_SOURCES = tests/unit/mem-test.c
+tests_unit_mem_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/buf-test
+tests_unit_buf_test_SOURCES = tests/unit/buf-test.c
+tests_unit_buf_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/channel-fuzz
+tests_fuzz_channel_fuzz_SOURCES = tests/fuzz/channel-fuzz.c
+tests_fuzz_channel_fuzz_LDADD = $(COMMON_LIBS)
+tests_fuzz_channel_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
