@@ -197,6 +197,8 @@ static void take_at(struct address_parser *p)
 
 static void take_angle(struct address_parser *p)
 {
+	if (p->place == AFTER_ANGLE)
+		entry_end(p); /* a comma is missing */
 	p->some = true;
 	if (p->place >= IN_ROUTE)
 		return;
@@ -267,8 +269,9 @@ static void parse_list(struct address_parser *p)
 			p->s.p++, p->s.n--;
 		} else if (c == '(') {
 			p->gap = true;
+			/* One behind the address is a name (RFC 822), one before it is not. */
 			buf_empty(&p->comment);
-			header_skip_comment(&p->s, &p->comment);
+			header_skip_comment(&p->s, p->some ? &p->comment : NULL);
 		} else if (c == '"') {
 			take_quoted(p);
 		} else if (memchr(")<>@,;:", c, 7) != NULL) {

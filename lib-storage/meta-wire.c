@@ -84,11 +84,6 @@ static void add_params(struct structure *w, const struct mime_params *params, bo
 	buf_add_str(w->out, count == 0 ? "NIL" : ")");
 }
 
-static size_t run_start(const struct structure *w)
-{
-	return w->out->len;
-}
-
 static void run_end(struct structure *w, size_t start)
 {
 	struct wire_run run = {(uint32_t)(start - w->base), (uint32_t)(w->out->len - start)};
@@ -140,14 +135,27 @@ static void add_fields(struct structure *w, const struct mime_part *part)
 	buf_printf(out, " %" PRIu64, part->body_len);
 }
 
+/* A multipart has at least one part in the grammar; for one that has none an empty text stands
+ * there. */
+static void add_empty_part(struct structure *w)
+{
+	size_t start;
+
+	buf_add_str(w->out, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
+	start = w->out->len;
+	if (!w->reduced) {
+		buf_add_str(w->out, " NIL NIL NIL NIL");
+		run_end(w, start);
+	}
+	buf_add_c(w->out, ')');
+}
+
 static void part_open(struct structure *w, const struct mime_part *part)
 {
 	if (part->kind == MIME_MULTIPART) {
 		buf_add_c(w->out, '(');
-		/* A multipart has at least one part in the grammar. */
 		if (part->child == MIME_NONE)
-			buf_add_str(w->out, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL"
-					    " \"7bit\" 0 0)");
+			add_empty_part(w);
 		return;
 	}
 	add_fields(w, part);
@@ -171,7 +179,7 @@ static void part_close(struct structure *w, const struct mime_part *part)
 	} else if (part->kind == MIME_MESSAGE) {
 		buf_printf(w->out, " %" PRIu64, part->body_lines);
 	}
-	start = run_start(w);
+	start = w->out->len;
 	if (!w->reduced) {
 		buf_add_c(w->out, ' ');
 		if (part->kind == MIME_MULTIPART)

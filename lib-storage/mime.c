@@ -292,8 +292,14 @@ static void parts_end(struct mime_parser *p, uint32_t owner, uint64_t offset, ui
 			continue;
 		}
 		part = part_at(p, p->current);
-		part->body_len = offset > part->body_off ? offset - part->body_off : 0;
-		part->body_lines = lines > part->body_lines ? lines - part->body_lines : 0;
+		if (offset < part->body_off) {
+			/* The line end before the delimiter is the empty line of the header,
+			 * which all that the part lies in have, too. */
+			offset = part->body_off;
+			lines = part->body_lines;
+		}
+		part->body_len = offset - part->body_off;
+		part->body_lines = lines - part->body_lines;
 		p->current = part->parent;
 	}
 	p->state = STATE_BODY;
@@ -413,7 +419,8 @@ static void line_end(struct mime_parser *p, unsigned eol)
 		p->header_done = false;
 		header_end(p, p->offset);
 	}
-	if (p->opened != NULL) {
+	if (p->opened != NULL && eol > 0) {
+		/* At the very end of a message there is no part behind a delimiter. */
 		struct boundary *b = p->opened;
 
 		p->opened = NULL;

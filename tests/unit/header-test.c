@@ -209,6 +209,8 @@ static void test_bad_addresses(void **state)
 	check_addresses(SPAN("<@x:>"), "~|@x|MISSING_MAILBOX|MISSING_DOMAIN");
 	check_addresses(SPAN("a@b <c@d>"), "a@b|~|c|d");
 	check_addresses(SPAN("a <b@c, d@e"), "a|~|b|c / ~|~|d|e");
+	check_addresses(SPAN("<a@b> <c@d>x"), "~|~|a|b / ~|~|c|d");
+	check_addresses(SPAN("(not a name) a@b"), "~|~|a|b");
 	check_addresses(SPAN("a@b (comment \\"), "comment |~|a|b");
 	check_addresses(SPAN("a@b (((("), "(((|~|a|b");
 	check_addresses(SPAN("\"open @ , string"), "~|~|open @ , string|MISSING_DOMAIN");
