@@ -2,6 +2,8 @@
 #include "master/master.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -109,6 +111,22 @@ static void admin_kick(struct request *req)
 	reply_ok(req);
 }
 
+/* A second open file, for reading alone: nobody but the process may write what it has counted. */
+static void reply_fd_readonly(struct request *req, int fd)
+{
+	char path[64];
+	int again;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	if (again < 0) {
+		reply_code(req, ERR_TEMP, strerror(errno));
+		return;
+	}
+	reply_fd(req, again, true);
+	reply_ok(req);
+}
+
 static void admin_metrics_fd(struct request *req)
 {
 	struct master *m = master_get();
@@ -122,14 +140,12 @@ static void admin_metrics_fd(struct request *req)
 			if ((uint64_t)p->pid != pid)
 				continue;
 			reply_uint(req, "pid", pid);
-			reply_fd(req, p->metrics_fd, false);
-			reply_ok(req);
+			reply_fd_readonly(req, p->metrics_fd);
 			return;
 		}
 		if (pid == 0 && strcmp(u->def->name, service) == 0) {
 			reply_str(req, "service", u->def->name);
-			reply_fd(req, u->retired_fd, false);
-			reply_ok(req);
+			reply_fd_readonly(req, u->retired_fd);
 			return;
 		}
 	}

@@ -12,38 +12,6 @@
 
 #define BACKLOG 1024
 
-static int make_dir(const char *path, mode_t mode, struct buf *problems)
-{
-	if (mkdir(path, mode) < 0 && errno != EEXIST) {
-		buf_printf(problems, "%s: %s\n", path, strerror(errno));
-		return -1;
-	}
-	if (chmod(path, mode) < 0) {
-		buf_printf(problems, "%s: %s\n", path, strerror(errno));
-		return -1;
-	}
-	return 0;
-}
-
-/* run_dir/<service> is the service's chroot: root's, and nobody else can write there. */
-int run_dirs_make(const struct plan *plan, struct buf *problems)
-{
-	const char *run = plan->global->run_dir;
-	char *path;
-	int r = make_dir(run, 0755, problems);
-
-	for (unsigned i = 0; r == 0 && i < UNIT_COUNT; i++) {
-		path = mem_printf("%s/%s", run, unit_defs[i].name);
-		r = make_dir(path, 0755, problems);
-		mem_free(path);
-	}
-	path = mem_printf("%s/%s", run, CTL_NAME);
-	if (r == 0)
-		r = make_dir(path, 0700, problems);
-	mem_free(path);
-	return r;
-}
-
 /* ADDRESS:PORT or [IPv6]:PORT; "*" for the address is all of IPv4. */
 static bool address_parse(const char *text, struct sockaddr_storage *sa_r, socklen_t *len_r)
 {
@@ -178,7 +146,10 @@ int bindings_open(struct plan *plan, const struct plan *old, struct buf *problem
 			continue;
 		}
 		b->fd = b->address[0] == '/' ? bind_unix(b) : bind_inet(b);
-		if (b->fd < 0)
+		if (b->fd < 0 && errno == EAFNOSUPPORT)
+			log_warning("listener-skipped", "address", LOG_STR(b->address), "error",
+				LOG_STR(strerror(errno)), NULL);
+		else if (b->fd < 0)
 			buf_printf(problems, "%s: cannot listen on %s: %s\n", b->unit, b->address,
 				errno == EINVAL ? "not ADDRESS:PORT, [IPv6]:PORT or /path"
 						: strerror(errno));

@@ -17,11 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "lib-common/mem.h"
 #include "lib-common/version.h"
 
-static struct master the_master = {.temp_fd = -1, .ready_pipe = -1};
+static struct master the_master = {.pid_fd = -1, .ready_pipe = -1};
 
 struct master *master_get(void)
 {
@@ -62,8 +63,10 @@ static void write_file(const char *path, const struct buf *b)
 static int print_samples(const char *dir)
 {
 	struct buf b;
-	char *path;
+	char *path = mem_printf("%s/conf.d", dir);
 
+	(void)mkdir(path, 0755);
+	mem_free(path);
 	for (unsigned i = 0; i <= UNIT_COUNT; i++) {
 		const struct settings_def *def = i == UNIT_COUNT ? &global_settings_def
 								 : unit_defs[i].settings;
@@ -71,7 +74,7 @@ static int print_samples(const char *dir)
 		buf_init(&b);
 		settings_print_sample(def, &b);
 		path = i == UNIT_COUNT ? mem_printf("%s/lightmail.conf", dir)
-				       : mem_printf("%s/%s.conf", dir, unit_defs[i].name);
+				       : mem_printf("%s/conf.d/%s.conf", dir, unit_defs[i].name);
 		write_file(path, &b);
 		mem_free(path);
 		buf_clear(&b);
@@ -103,6 +106,8 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
 		processes_reap(m);
 		break;
 	case SIGHUP:
+		if (m->stopping)
+			break;
 		buf_init(&problems);
 		(void)master_reload(m, &problems);
 		buf_clear(&problems);
@@ -161,21 +166,10 @@ static void log_open(const struct master *m)
 		(enum log_addresses)g->log_addresses, STDERR_FILENO);
 }
 
-static char *pid_path(const struct master *m)
-{
-	return mem_printf("%s/master.pid", m->plan->global->run_dir);
-}
-
 static void pid_write(const struct master *m)
 {
-	char *path = pid_path(m), *tmp = mem_printf("%s.new", path);
-	FILE *f = fopen(tmp, "w");
-
-	if (f == NULL || fprintf(f, "%d\n", (int)getpid()) < 0 || fclose(f) != 0 ||
-		rename(tmp, path) < 0)
+	if (ftruncate(m->pid_fd, 0) < 0 || dprintf(m->pid_fd, "%d\n", (int)getpid()) < 0)
 		log_warning("pid-file-failed", "error", LOG_STR(strerror(errno)), NULL);
-	mem_free(tmp);
-	mem_free(path);
 }
 
 static void loop_prepare(struct master *m)
@@ -197,14 +191,10 @@ static void loop_prepare(struct master *m)
 
 static void master_run(struct master *m)
 {
+	char *path;
+
 	loop_prepare(m);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (m->plan->global->temp_dir[0] != '\0') {
-		m->temp_fd = open(m->plan->global->temp_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (m->temp_fd < 0)
-			log_warning("temp-dir-failed", "path", LOG_STR(m->plan->global->temp_dir),
-				"error", LOG_STR(strerror(errno)), NULL);
-	}
 	for (size_t i = 0; topology_keys[i].name != NULL; i++) {
 		if (RAND_bytes(m->keys[i], KEY_BYTES) != 1)
 			log_fatal("random-failed", NULL);
@@ -222,12 +212,9 @@ static void master_run(struct master *m)
 			(void)unlink(b->address);
 	}
 	log_info("stopped", NULL);
-	{
-		char *path = pid_path(m);
-
-		(void)unlink(path);
-		mem_free(path);
-	}
+	path = mem_printf("%s/master.pid", m->plan->global->run_dir);
+	(void)unlink(path);
+	mem_free(path);
 }
 
 static const struct option options[] = {
@@ -293,7 +280,8 @@ int main(int argc, char **argv)
 		printf("The configuration is good.\n");
 		return 0;
 	}
-	if (run_dirs_make(m->plan, &problems) < 0 || bindings_open(m->plan, NULL, &problems) < 0)
+	if (folders_make(m->plan, &problems) < 0 || folders_lock(m, &problems) < 0 ||
+		bindings_open(m->plan, NULL, &problems) < 0)
 		return print_problems(&problems);
 	if (!m->foreground)
 		daemonise(m);

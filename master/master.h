@@ -17,7 +17,9 @@
 #include "lib-common/settings.h"
 #include "lib-common/topology.h"
 
+#ifndef UNIT_COUNT /* the test of master has one service */
 #define UNIT_COUNT 7
+#endif
 #define TOKEN_SIZE 33 /* 32 hex digits and a NUL */
 #define KEY_BYTES 32
 #define LISTENER_FD_FIRST 7 /* lib-common/service.h */
@@ -95,7 +97,7 @@ struct master {
 	struct plan *plan;
 	struct unit units[UNIT_COUNT];
 	unsigned char keys[8][KEY_BYTES]; /* by index of topology_keys */
-	int temp_fd;
+	int pid_fd;
 	int ready_pipe; /* to the process that daemonised us; -1 */
 	struct event *signals[5], *tick;
 	uint64_t stop_deadline_ms;
@@ -119,7 +121,12 @@ bool plan_unit_same(const struct plan *old, const struct plan *new, unsigned uni
 int bindings_open(struct plan *plan, const struct plan *old, struct buf *problems);
 void bindings_adopted(
 	struct plan *plan, struct plan *old); /* old's are closed where not taken over */
-int run_dirs_make(const struct plan *plan, struct buf *problems);
+
+/* folders.c: run_dir, state_dir and temp_dir with a folder for each service; the locked pid file.
+ */
+int folders_make(const struct plan *plan, struct buf *problems);
+int folders_lock(struct master *m, struct buf *problems);
+char *folder_temp(const struct plan *plan, unsigned unit);
 
 /* process.c */
 void unit_init(struct master *m, unsigned index);

@@ -8,24 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "lib-common/mem.h"
-#include "services/api/api-settings.h"
-#include "services/auth/auth-settings.h"
-#include "services/imap/imap-settings.h"
-#include "services/indexer/indexer-settings.h"
-#include "services/lmtp/lmtp-settings.h"
-#include "services/login/login-settings.h"
-#include "services/s3-uploader/s3-uploader-settings.h"
-
-/* In the order in which they are started. */
-const struct unit_def unit_defs[UNIT_COUNT] = {
-	{"auth", &auth_settings_def, false, false, false},
-	{"s3-uploader", &s3_uploader_settings_def, false, false, false},
-	{"indexer", &indexer_settings_def, false, false, false},
-	{"imap", &imap_settings_def, true, true, false},
-	{"lmtp", &lmtp_settings_def, false, true, false},
-	{"login", &login_settings_def, false, true, true},
-	{"api", &api_settings_def, false, true, false},
-};
 
 const struct service_settings *plan_knobs(const struct plan *plan, unsigned unit)
 {
@@ -172,6 +154,24 @@ static void plan_roles(struct plan *plan)
 	}
 }
 
+/* Files that must be there (settings.h): master reads as the process will, before it drops rights.
+ */
+static void plan_check_files(const struct plan *plan, unsigned unit, struct buf *problems)
+{
+	const struct settings_def *def = unit_defs[unit].settings;
+
+	for (const struct setting_row *row = def->rows; row->name != NULL; row++) {
+		const char *path;
+
+		if (row->type != SETTING_PATH || row->min != 1)
+			continue;
+		path = setting_text(plan, unit, row->name);
+		if (*path != '\0' && access(path, R_OK) < 0)
+			buf_printf(problems, "%s.%s: %s: %s\n", def->section, row->name, path,
+				strerror(errno));
+	}
+}
+
 /* What would stop a process from starting is said before any is started. */
 static void plan_check(const struct plan *plan, struct buf *problems)
 {
@@ -182,6 +182,7 @@ static void plan_check(const struct plan *plan, struct buf *problems)
 		if (access(binary, X_OK) < 0)
 			buf_printf(problems, "%s: %s\n", binary, strerror(errno));
 		mem_free(binary);
+		plan_check_files(plan, i, problems);
 		if (separate_users(plan) && getpwnam(knobs->user) == NULL)
 			buf_printf(problems,
 				"%s: no system user %s (dev/setup or the package makes it; "
@@ -273,7 +274,7 @@ void plan_write(const struct master *m, const struct plan *plan, unsigned unit, 
 	for (const struct binding *b = plan->bindings; b != NULL; b = b->next) {
 		const char *token = b->token[0] == '\0' ? "-" : b->token;
 
-		if (strcmp(b->unit, name) == 0 && *n_fds_r < max_fds) {
+		if (strcmp(b->unit, name) == 0 && b->fd >= 0 && *n_fds_r < max_fds) {
 			buf_printf(out, "!socket\t%zu\t%s\t%s\t%s\n", LISTENER_FD_FIRST + *n_fds_r,
 				b->name, b->peer == NULL ? "-" : b->peer, token);
 			fds_r[(*n_fds_r)++] = b->fd;

@@ -251,7 +251,7 @@ static void processes_stop_watching(struct master *m, struct unit *u)
 static void processes_watch(struct master *m, struct unit *u)
 {
 	for (struct binding *b = m->plan->bindings; b != NULL; b = b->next) {
-		if (strcmp(b->unit, u->def->name) != 0)
+		if (strcmp(b->unit, u->def->name) != 0 || b->fd < 0)
 			continue;
 		b->event = event_new(m->base, b->fd, EV_READ, demand_on_connection, u);
 		(void)event_add(b->event, NULL);
@@ -327,7 +327,7 @@ static void process_ended(struct master *m, struct process *p, int status)
 	process_retire_metrics(p);
 	if (!expected)
 		u->restarts++;
-	if (!p->was_ready && !m->stopping)
+	if (!p->was_ready && !expected)
 		unit_throttle(m, u);
 	process_free(p);
 	if (m->stopping) {
@@ -376,7 +376,8 @@ void processes_tick(struct master *m)
 				log_error("process-not-ready", "process", LOG_STR(u->def->name),
 					"child", LOG_INT(p->pid), NULL);
 				p->deadline_ms = 0;
-				(void)kill(p->pid, SIGKILL);
+				if (kill(-p->pid, SIGKILL) < 0)
+					(void)kill(p->pid, SIGKILL);
 			} else if (p->state == PROCESS_READY && p->clients == 0 && idle_kill != 0 &&
 				   !m->stopping && now - p->idle_since_ms >= idle_kill &&
 				   unit_running(u) > unit_min(u)) {

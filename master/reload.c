@@ -44,11 +44,14 @@ static void unit_replace(struct master *m, struct unit *u)
 int master_reload(struct master *m, struct buf *problems)
 {
 	struct plan *old = m->plan, *new;
+	const char *run_dir = old->global->run_dir;
 	bool same[UNIT_COUNT], suffices[UNIT_COUNT];
 
 	notify_supervisor("RELOADING=1\n");
 	new = plan_load(m, problems);
-	if (new == NULL || run_dirs_make(new, problems) < 0 ||
+	if (new != NULL && strcmp(new->global->run_dir, run_dir) != 0)
+		buf_add_str(problems, "global.run_dir: a change needs a restart of the server\n");
+	if (new == NULL || problems->len > 0 || folders_make(new, problems) < 0 ||
 		bindings_open(new, old, problems) < 0) {
 		struct span rest = buf_span(problems), line;
 
@@ -120,7 +123,7 @@ static unsigned stop_signal_phase(struct master *m, unsigned phase, int signal_n
 			if (!stop_is_phase(&m->units[i], phase))
 				continue;
 			n++;
-			if (signal_number != 0)
+			if (signal_number != 0 && kill(-p->pid, signal_number) < 0)
 				(void)kill(p->pid, signal_number);
 		}
 	}

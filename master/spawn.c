@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -52,6 +53,9 @@ static void child_exec(const char *path, const char *name, const int *fds, size_
 	int high[FDS_MAX + FD_FIXED];
 	sigset_t none;
 
+	/* A group of its own: session processes can then be killed with their parent. */
+	(void)setpgid(0, 0);
+	(void)unsetenv("NOTIFY_SOCKET");
 	for (size_t i = 0; i < n; i++) {
 		high[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD, FD_HIGH);
 		if (fds[i] >= 0 && high[i] < 0)
@@ -78,7 +82,7 @@ int spawn_process(
 	struct master *m, struct unit *u, struct process *p, int *control_r, struct err *e)
 {
 	int fds[FDS_MAX + FD_FIXED], listeners[FDS_MAX], pair[2];
-	char *path = mem_printf("%s/%s", m->plan->global->libexec_dir, u->def->name);
+	char *path = mem_printf("%s/%s", m->plan->global->libexec_dir, u->def->name), *temp;
 	struct buf text;
 	size_t n;
 	int settings;
@@ -101,13 +105,17 @@ int spawn_process(
 	fds[0] = pair[1];
 	fds[1] = settings;
 	fds[2] = p->metrics_fd;
-	fds[3] = m->temp_fd;
+	temp = folder_temp(m->plan, u->index);
+	fds[3] = open(temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	mem_free(temp);
 	memcpy(fds + FD_FIXED, listeners, n * sizeof(*fds));
 	p->pid = fork();
 	if (p->pid == 0)
 		child_exec(path, u->def->name, fds, n + FD_FIXED);
 	(void)close(pair[1]);
 	(void)close(settings);
+	if (fds[3] >= 0)
+		(void)close(fds[3]);
 	mem_free(path);
 	if (p->pid < 0) {
 		(void)close(pair[0]);
