@@ -327,6 +327,18 @@ static const struct arg_def token_add_args[] = {{"name", ARG_STRING, true, "to t
 	{"scope", ARG_STRING, true, "what it may do"},
 	{"expires", ARG_UINT, false, "unix seconds; 0: never"}, END};
 static const struct arg_def token_args[] = {{"token", ARG_SECRET, true, "the token"}, END};
+/* A round trip to the user database, for /readyz. */
+static void cmd_ping(struct request *req)
+{
+	int64_t id;
+	struct err e;
+
+	if (userdb_domain_find(auth_of(req)->db, SPAN("localhost"), &id, &e) < 0)
+		auth_reply_err(req, &e);
+	else
+		reply_ok(req);
+}
+
 static const struct arg_def token_name_args[] = {{"name", ARG_STRING, true, "its name"}, END};
 
 #define PLAIN COMMAND_BODY_NONE, COMMAND_FD_NONE
@@ -365,6 +377,7 @@ static const struct command_def admin_commands[] = {
 	{"TOKEN-CHECK", token_args, PLAIN, cmd_token_check, "scope= account=; denied."},
 	{"TOKEN-DELETE", token_name_args, PLAIN, cmd_token_delete, "Deletes a token."},
 	{"TOKEN-LIST", NULL, PLAIN, cmd_token_list, "Body: name, scope, created, expires."},
+	{"PING", NULL, PLAIN, cmd_ping, "Asks the user database and answers."},
 	{NULL, NULL, PLAIN, NULL, NULL},
 };
 
