@@ -1,4 +1,4 @@
-#include "lib-common/channel-conn.h"
+#include "lib-common/channel-call.h"
 #include "lib-common/mem.h"
 
 #include <assert.h>
@@ -14,317 +14,8 @@
 #define CONNECT_PATIENCE_MS 10000 /* with a full backlog, when there is no reconnecting */
 #define STEADY_MS 1000		  /* a connection that lasted so long was a good one */
 #define LATE_MAX 65536		  /* requests whose time ran out and that were never answered */
-#define CALL_POOL_MAX 64
-#define CALL_KEEP_MAX 16384
-#define NOT_IN_HEAP SIZE_MAX
 
-enum call_state {
-	CALL_NEW,
-	CALL_WAITING, /* for the connection */
-	CALL_SENT,
-	CALL_LATE,   /* sent, told to have failed; the answer may still come */
-	CALL_FAILED, /* its callback will be told from the loop */
-};
-
-struct call {
-	struct client *client;
-	enum call_state state;
-	uint64_t tag, deadline_ms;
-	size_t heap_index;
-	struct call *next,
-		*prev;	 /* in a list, or next alone: in the table of tags, or in the pool */
-	struct buf line; /* VERB and parameters */
-	struct buf body;
-	struct span body_span;
-	int body_fd, fd;
-	uint64_t body_len;
-	char trace[TRACE_ID_SIZE];
-	call_cb *cb;
-	void *ctx;
-	enum err_code code; /* of a failure, and its reason */
-	const char *why;
-};
-
-struct call_list {
-	struct call *first, *last;
-	size_t n;
-};
-
-struct client {
-	struct conn conn;
-	struct client_def def;
-	char *role, *path, *token;
-	bool freed, ended, told_open, close_untold, complained;
-	unsigned backoff_ms;
-	uint64_t born_ms, next_tag;
-	struct call **table; /* sent calls by tag; a power of two */
-	size_t table_size, n_sent, n_late;
-	struct call_list waiting, failed;
-	struct call **heap; /* by deadline */
-	size_t heap_n, heap_size;
-	uint64_t timer_ms; /* what the timer is set to; 0: nothing */
-	struct event ev_timer, ev_connect, ev_failed;
-};
-
-static __thread struct {
-	struct call *first;
-	unsigned n;
-} call_pool;
-
-/* ---- lists, table, heap ---- */
-
-static void list_add(struct call_list *list, struct call *call)
-{
-	call->next = NULL;
-	call->prev = list->last;
-	if (list->last == NULL)
-		list->first = call;
-	else
-		list->last->next = call;
-	list->last = call;
-	list->n++;
-}
-
-static void list_remove(struct call_list *list, struct call *call)
-{
-	if (call->prev == NULL)
-		list->first = call->next;
-	else
-		call->prev->next = call->next;
-	if (call->next == NULL)
-		list->last = call->prev;
-	else
-		call->next->prev = call->prev;
-	call->next = call->prev = NULL;
-	list->n--;
-}
-
-static void table_grow(struct client *c)
-{
-	size_t size = c->table_size == 0 ? 16 : c->table_size * 2;
-	struct call **table = mem_alloc_array(size, sizeof(struct call *));
-
-	for (size_t i = 0; i < c->table_size; i++) {
-		for (struct call *call = c->table[i], *next; call != NULL; call = next) {
-			next = call->next;
-			call->next = table[call->tag & (size - 1)];
-			table[call->tag & (size - 1)] = call;
-		}
-	}
-	mem_free(c->table);
-	c->table = table;
-	c->table_size = size;
-}
-
-static void table_add(struct client *c, struct call *call)
-{
-	struct call **slot;
-
-	if (c->n_sent + c->n_late >= c->table_size)
-		table_grow(c);
-	slot = &c->table[call->tag & (c->table_size - 1)];
-	call->next = *slot;
-	*slot = call;
-	c->n_sent++;
-}
-
-static struct call *table_take(struct client *c, uint64_t tag)
-{
-	struct call **at = c->table_size == 0 ? NULL : &c->table[tag & (c->table_size - 1)];
-	struct call *call;
-
-	while (at != NULL && *at != NULL && (*at)->tag != tag)
-		at = &(*at)->next;
-	if (at == NULL || *at == NULL)
-		return NULL;
-	call = *at;
-	*at = call->next;
-	call->next = call->prev = NULL;
-	if (call->state == CALL_LATE)
-		c->n_late--;
-	else
-		c->n_sent--;
-	return call;
-}
-
-static void heap_set(struct client *c, size_t i, struct call *call)
-{
-	c->heap[i] = call;
-	call->heap_index = i;
-}
-
-static void heap_up(struct client *c, size_t i, struct call *call)
-{
-	while (i > 0 && c->heap[(i - 1) / 2]->deadline_ms > call->deadline_ms) {
-		heap_set(c, i, c->heap[(i - 1) / 2]);
-		i = (i - 1) / 2;
-	}
-	heap_set(c, i, call);
-}
-
-static void heap_down(struct client *c, size_t i, struct call *call)
-{
-	size_t child;
-
-	while ((child = 2 * i + 1) < c->heap_n) {
-		if (child + 1 < c->heap_n &&
-			c->heap[child + 1]->deadline_ms < c->heap[child]->deadline_ms)
-			child++;
-		if (c->heap[child]->deadline_ms >= call->deadline_ms)
-			break;
-		heap_set(c, i, c->heap[child]);
-		i = child;
-	}
-	heap_set(c, i, call);
-}
-
-static void heap_add(struct client *c, struct call *call)
-{
-	if (c->heap_n == c->heap_size) {
-		c->heap_size = c->heap_size == 0 ? 16 : c->heap_size * 2;
-		c->heap = mem_realloc_array(c->heap, c->heap_size, sizeof(struct call *));
-	}
-	heap_up(c, c->heap_n++, call);
-}
-
-static void heap_remove(struct client *c, struct call *call)
-{
-	size_t i = call->heap_index;
-	struct call *last;
-
-	if (i == NOT_IN_HEAP)
-		return;
-	call->heap_index = NOT_IN_HEAP;
-	last = c->heap[--c->heap_n];
-	if (last == call)
-		return;
-	if (i > 0 && c->heap[(i - 1) / 2]->deadline_ms > last->deadline_ms)
-		heap_up(c, i, last);
-	else
-		heap_down(c, i, last);
-}
-
-/* ---- calls ---- */
-
-static void call_buf_reset(struct buf *b)
-{
-	if (b->cap > CALL_KEEP_MAX)
-		buf_clear(b);
-	else
-		buf_empty(b);
-}
-
-static void call_close_fds(struct call *call)
-{
-	if (call->fd >= 0)
-		(void)close(call->fd);
-	if (call->body_fd >= 0)
-		(void)close(call->body_fd);
-	call->fd = call->body_fd = -1;
-}
-
-struct call *call_new(struct client *c, const char *verb)
-{
-	struct call *call = call_pool.first;
-
-	if (call != NULL) {
-		call_pool.first = call->next;
-		call_pool.n--;
-	} else {
-		call = mem_alloc(sizeof(*call));
-	}
-	call->client = c;
-	call->state = CALL_NEW;
-	call->tag = ++c->next_tag;
-	call->deadline_ms = 0;
-	call->heap_index = NOT_IN_HEAP;
-	call->next = call->prev = NULL;
-	call->body_span = (struct span){NULL, 0};
-	call->body_fd = call->fd = -1;
-	call->body_len = 0;
-	memcpy(call->trace, log_trace_get(), sizeof(call->trace));
-	call->cb = NULL;
-	call->ctx = NULL;
-	call->code = ERR_NONE;
-	call->why = NULL;
-	buf_add_str(&call->line, verb);
-	return call;
-}
-
-void call_free(struct call *call)
-{
-	if (call == NULL)
-		return;
-	call_close_fds(call);
-	if (call_pool.n >= CALL_POOL_MAX) {
-		buf_clear(&call->line);
-		buf_clear(&call->body);
-		mem_free(call);
-		return;
-	}
-	call_buf_reset(&call->line);
-	call_buf_reset(&call->body);
-	call->next = call_pool.first;
-	call_pool.first = call;
-	call_pool.n++;
-}
-
-void call_str(struct call *call, const char *key, const char *value)
-{
-	channel_put(&call->line, key, span_of(value));
-}
-
-void call_span(struct call *call, const char *key, struct span value)
-{
-	channel_put(&call->line, key, value);
-}
-
-void call_uint(struct call *call, const char *key, uint64_t value)
-{
-	channel_put_uint(&call->line, key, value);
-}
-
-void call_int(struct call *call, const char *key, int64_t value)
-{
-	channel_put_int(&call->line, key, value);
-}
-
-void call_hex(struct call *call, const char *key, const void *data, size_t n)
-{
-	channel_put_hex(&call->line, key, data, n);
-}
-
-void call_trace(struct call *call, const char *trace_id)
-{
-	struct span s = span_of(trace_id);
-
-	call->trace[0] = '\0';
-	if (trace_id_valid(s))
-		memcpy(call->trace, s.p, s.n + 1);
-}
-
-struct buf *call_body(struct call *call)
-{
-	return &call->body;
-}
-
-void call_body_span(struct call *call, struct span body)
-{
-	call->body_span = body;
-}
-
-void call_fd(struct call *call, int fd, bool close_after)
-{
-	assert(call->fd < 0);
-	call->fd = close_after ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (call->fd < 0)
-		call->why = "no descriptor left";
-}
-
-uint64_t call_tag(const struct call *call)
-{
-	return call->tag;
-}
+/* ---- calls under way ---- */
 
 static void call_run(call_cb *cb, void *ctx, const char *trace, struct result *r)
 {
@@ -356,12 +47,12 @@ static void call_fail_later(struct call *call, enum err_code code, const char *w
 {
 	struct client *c = call->client;
 
-	heap_remove(c, call);
+	client_heap_remove(c, call);
 	call_close_fds(call);
 	call->state = CALL_FAILED;
 	call->code = code;
 	call->why = why;
-	list_add(&c->failed, call);
+	call_list_add(&c->failed, call);
 	if (!c->freed)
 		event_active(&c->ev_failed, EV_TIMEOUT, 1);
 }
@@ -372,7 +63,7 @@ static void client_tell_failures(struct client *c)
 	for (size_t n = c->failed.n; n > 0 && c->failed.first != NULL; n--) {
 		struct call *call = c->failed.first;
 
-		list_remove(&c->failed, call);
+		call_list_remove(&c->failed, call);
 		call_tell_failure(call, call->code, call->why);
 	}
 }
@@ -404,7 +95,7 @@ static void client_on_timer(evutil_socket_t fd, short what, void *arg)
 	while (c->heap_n > 0 && c->heap[0]->deadline_ms <= now) {
 		struct call *call = c->heap[0];
 
-		heap_remove(c, call);
+		client_heap_remove(c, call);
 		if (call->state == CALL_SENT) {
 			/* It stays in the table, without its callback, for the late answer. */
 			struct result r = {.code = ERR_TEMP,
@@ -421,7 +112,7 @@ static void client_on_timer(evutil_socket_t fd, short what, void *arg)
 				conn_break(&c->conn, "it does not answer");
 			call_run(cb, call->ctx, call->trace, &r);
 		} else {
-			list_remove(&c->waiting, call);
+			call_list_remove(&c->waiting, call);
 			call_tell_failure(call, ERR_TEMP, "no connection in time");
 		}
 	}
@@ -453,7 +144,7 @@ static void call_transmit(struct call *call, struct span body, uint64_t now)
 	call->state = CALL_SENT;
 	call_buf_reset(&call->line);
 	buf_clear(&call->body); /* it may wait long */
-	table_add(c, call);
+	client_table_add(c, call);
 }
 
 /* The body as it will be sent; what is too large for a line goes into a memfd. */
@@ -501,7 +192,7 @@ uint64_t call_send(struct call *call, uint64_t timeout_ms, call_cb *cb, void *ct
 	if (!call_prepare_body(call, &body))
 		return tag;
 	if (call->deadline_ms != 0) {
-		heap_add(c, call);
+		client_heap_add(c, call);
 		client_set_timer(c, now);
 	}
 	if (c->conn.open) {
@@ -514,7 +205,7 @@ uint64_t call_send(struct call *call, uint64_t timeout_ms, call_cb *cb, void *ct
 	}
 	call->body_span = (struct span){NULL, 0};
 	call->state = CALL_WAITING;
-	list_add(&c->waiting, call);
+	call_list_add(&c->waiting, call);
 	return tag;
 }
 
@@ -561,9 +252,9 @@ static const char *client_frame(struct conn *conn, struct channel_line *line)
 	if (!temporary && !span_equal(line->word, SPAN("OK")) &&
 		!span_equal(line->word, SPAN("PERM")))
 		return "an unknown status";
-	if ((call = table_take(c, tag)) == NULL)
+	if ((call = client_table_take(c, tag)) == NULL)
 		return "an answer that nobody waits for";
-	heap_remove(c, call);
+	client_heap_remove(c, call);
 	if (line->word.n > 2)
 		result_set_failure(&r, temporary);
 	cb = call->cb;
@@ -611,7 +302,7 @@ static void client_fail_waiting(struct client *c, const char *why)
 	struct call *call;
 
 	while ((call = c->waiting.first) != NULL) {
-		list_remove(&c->waiting, call);
+		call_list_remove(&c->waiting, call);
 		call_fail_later(call, ERR_TEMP, why);
 	}
 }
@@ -683,7 +374,7 @@ static const char *client_handshake(struct conn *conn, struct span line)
 	c->told_open = true;
 	now = clock_boot_ms();
 	while ((call = c->waiting.first) != NULL) {
-		list_remove(&c->waiting, call);
+		call_list_remove(&c->waiting, call);
 		call_transmit(call, buf_span(&call->body), now);
 	}
 	if (c->def.on_open != NULL)
@@ -839,7 +530,7 @@ void client_free(struct client *c)
 	while (c->failed.first != NULL) {
 		struct call *call = c->failed.first;
 
-		list_remove(&c->failed, call);
+		call_list_remove(&c->failed, call);
 		call_free(call);
 	}
 	conn_unref(&c->conn);

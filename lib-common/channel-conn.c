@@ -10,8 +10,8 @@
 
 #define BLOCK_SIZE 32768
 #define BLOCK_MIN_READ 4096 /* less room than this is not worth a recvmsg */
-#define POOL_MAX 16
-#define OUT_KEEP_MAX (512u << 10) /* larger output buffers do not go to the pool */
+#define POOL_MAX 8
+#define OUT_KEEP_MAX (256u << 10) /* larger output buffers do not go to the pool */
 #define READS_PER_TURN 4	  /* then the loop's other events have their turn */
 
 /* ---- blocks of input, and pools of the thread ---- */
@@ -85,6 +85,14 @@ static void out_give_back(struct conn *c)
 	} else {
 		buf_clear(&c->out);
 	}
+}
+
+void channel_release_memory(void)
+{
+	while (pool.n_blocks > 0)
+		mem_free(pool.blocks[--pool.n_blocks]);
+	while (pool.n_outs > 0)
+		buf_clear(&pool.outs[--pool.n_outs]);
 }
 
 /* ---- life ---- */

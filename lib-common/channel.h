@@ -234,6 +234,9 @@ void client_forget(struct client *c, const void *ctx);
 struct result *call_wait(struct call *call, uint64_t timeout_ms);
 void result_free(struct result *r);
 
+/* Frees the buffers that this thread keeps for the next input and output: for a session that goes idle. */
+void channel_release_memory(void);
+
 /* ---- codec, for tests and fuzzing ---- */
 void channel_escape(struct buf *out, struct span value);
 bool channel_unescape(struct buf *out, struct span escaped); /* false: a stray escape octet */

@@ -7,7 +7,8 @@ lib_common_liblmcommon_a_SOURCES = \
 	lib-common/net.c lib-common/net.h \
 	lib-common/channel.h lib-common/channel-conn.h lib-common/channel-codec.c \
 	lib-common/channel-conn.c lib-common/channel-server.c lib-common/channel-client.c \
-	lib-common/channel-result.c lib-common/clock.c \
+	lib-common/channel-call.c lib-common/channel-call.h lib-common/channel-result.c \
+	lib-common/clock.c \
 	lib-common/service.c lib-common/service.h lib-common/service-internal.h \
 	lib-common/service-settings.c lib-common/service-session.c \
 	lib-common/sandbox.c lib-common/sandbox.h lib-common/sandbox-landlock.c \
