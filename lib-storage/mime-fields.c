@@ -1,76 +1,104 @@
 #include "lib-storage/mime-internal.h"
 
-enum {
-	WANT_MESSAGE = 1, /* for ENVELOPE */
-	WANT_CONTENT = 2, /* for BODYSTRUCTURE */
+/* The fields that are taken apart, in the order of known[]. The addresses stand as in enum
+ * mime_address_field. */
+enum field {
+	FIELD_FROM,
+	FIELD_SENDER,
+	FIELD_REPLY_TO,
+	FIELD_TO,
+	FIELD_CC,
+	FIELD_BCC,
+	FIELD_SUBJECT,
+	FIELD_DATE,
+	FIELD_MESSAGE_ID,
+	FIELD_IN_REPLY_TO,
+	FIELD_CONTENT_TYPE,
+	FIELD_CONTENT_TRANSFER_ENCODING,
+	FIELD_CONTENT_DISPOSITION,
+	FIELD_CONTENT_ID,
+	FIELD_CONTENT_DESCRIPTION,
+	FIELD_CONTENT_LANGUAGE,
+	FIELD_CONTENT_LOCATION,
+	FIELD_CONTENT_MD5,
+	FIELD_OTHER, /* and all behind it */
 };
+
+#define KNOWN(text)                                                                                \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
 
 /* The well-known fields. What is asked for often by clients belongs here: it is then answered
  * without the body. */
-#define KNOWN(text, want)                                                                          \
-	{                                                                                          \
-		{text, sizeof(text) - 1}, want                                                     \
-	}
-
-static const struct {
-	struct span name;
-	unsigned want;
-} known[] = {
-	KNOWN("From", WANT_MESSAGE),
-	KNOWN("To", WANT_MESSAGE),
-	KNOWN("Cc", WANT_MESSAGE),
-	KNOWN("Bcc", WANT_MESSAGE),
-	KNOWN("Subject", WANT_MESSAGE),
-	KNOWN("Date", WANT_MESSAGE),
-	KNOWN("Message-ID", WANT_MESSAGE),
-	KNOWN("In-Reply-To", WANT_MESSAGE),
-	KNOWN("Reply-To", WANT_MESSAGE),
-	KNOWN("Sender", WANT_MESSAGE),
-	KNOWN("Content-Type", WANT_CONTENT),
-	KNOWN("Content-Transfer-Encoding", WANT_CONTENT),
-	KNOWN("Content-Disposition", WANT_CONTENT),
-	KNOWN("Content-ID", WANT_CONTENT),
-	KNOWN("Content-Description", WANT_CONTENT),
-	KNOWN("Content-Language", WANT_CONTENT),
-	KNOWN("Content-Location", WANT_CONTENT),
-	KNOWN("Content-MD5", WANT_CONTENT),
-	KNOWN("References", 0),
-	KNOWN("List-Id", 0),
-	KNOWN("List-Post", 0),
-	KNOWN("List-Unsubscribe", 0),
-	KNOWN("List-Help", 0),
-	KNOWN("MIME-Version", 0),
-	KNOWN("X-Priority", 0),
-	KNOWN("Importance", 0),
-	KNOWN("Priority", 0),
-	KNOWN("X-Spam-Status", 0),
-	KNOWN("X-Spam-Flag", 0),
-	KNOWN("Auto-Submitted", 0),
-	KNOWN("Newsgroups", 0),
-	KNOWN("Return-Path", 0),
-	KNOWN("Delivered-To", 0),
-	KNOWN("X-Original-To", 0),
-	KNOWN("User-Agent", 0),
-	KNOWN("X-Mailer", 0),
-	KNOWN("Disposition-Notification-To", 0),
-	KNOWN("Precedence", 0),
-	KNOWN("Authentication-Results", 0),
+static const struct span known[] = {
+	KNOWN("From"),
+	KNOWN("Sender"),
+	KNOWN("Reply-To"),
+	KNOWN("To"),
+	KNOWN("Cc"),
+	KNOWN("Bcc"),
+	KNOWN("Subject"),
+	KNOWN("Date"),
+	KNOWN("Message-ID"),
+	KNOWN("In-Reply-To"),
+	KNOWN("Content-Type"),
+	KNOWN("Content-Transfer-Encoding"),
+	KNOWN("Content-Disposition"),
+	KNOWN("Content-ID"),
+	KNOWN("Content-Description"),
+	KNOWN("Content-Language"),
+	KNOWN("Content-Location"),
+	KNOWN("Content-MD5"),
+	KNOWN("References"),
+	KNOWN("List-Id"),
+	KNOWN("List-Post"),
+	KNOWN("List-Unsubscribe"),
+	KNOWN("List-Help"),
+	KNOWN("MIME-Version"),
+	KNOWN("X-Priority"),
+	KNOWN("Importance"),
+	KNOWN("Priority"),
+	KNOWN("X-Spam-Status"),
+	KNOWN("X-Spam-Flag"),
+	KNOWN("Auto-Submitted"),
+	KNOWN("Newsgroups"),
+	KNOWN("Return-Path"),
+	KNOWN("Delivered-To"),
+	KNOWN("X-Original-To"),
+	KNOWN("User-Agent"),
+	KNOWN("X-Mailer"),
+	KNOWN("Disposition-Notification-To"),
+	KNOWN("Precedence"),
+	KNOWN("Authentication-Results"),
 };
 
-bool mime_field_wanted(struct span name, enum mime_role role)
+static enum field field_of(struct span name)
 {
-	unsigned want = role == MIME_ROLE_PART ? WANT_CONTENT : WANT_CONTENT | WANT_MESSAGE;
-
 	for (size_t i = 0; i < array_count(known); i++) {
-		if (span_equal_nocase(name, known[i].name))
-			return role == MIME_ROLE_ROOT || (known[i].want & want) != 0;
+		if (known[i].n == name.n && span_equal_nocase(name, known[i]))
+			return i < FIELD_OTHER ? (enum field)i : FIELD_OTHER;
 	}
-	return false;
+	return FIELD_OTHER;
 }
 
 bool mime_field_is_known(struct span name)
 {
-	return mime_field_wanted(name, MIME_ROLE_ROOT);
+	for (size_t i = 0; i < array_count(known); i++) {
+		if (known[i].n == name.n && span_equal_nocase(name, known[i]))
+			return true;
+	}
+	return false;
+}
+
+bool mime_field_wanted(struct span name, enum mime_role role)
+{
+	enum field field;
+
+	if (role == MIME_ROLE_ROOT)
+		return mime_field_is_known(name);
+	field = field_of(name);
+	return field < FIELD_OTHER && (role == MIME_ROLE_MESSAGE || field >= FIELD_CONTENT_TYPE);
 }
 
 static struct span unfolded(struct span value, struct arena *arena)
@@ -147,38 +175,51 @@ static void content_languages(struct span value, struct arena *arena, struct mim
 	part->nlanguages = n;
 }
 
-static void content_field(const struct header_field *f, struct mime_budget *budget,
+static void first_text(struct span *text, struct span value, struct arena *arena)
+{
+	if (text->p == NULL)
+		*text = unfolded(value, arena);
+}
+
+/* Of fields that stand several times the first counts. */
+static void content_field(enum field field, struct span v, struct mime_budget *budget,
 	struct arena *arena, struct mime_part *part)
 {
-	struct span v = f->value;
-
-	if (span_is_nocase(f->name, "Content-Type")) {
+	switch (field) {
+	case FIELD_CONTENT_TYPE:
 		if (part->type.p == NULL)
 			content_type(v, budget, arena, part);
-	} else if (span_is_nocase(f->name, "Content-Transfer-Encoding")) {
+		break;
+	case FIELD_CONTENT_TRANSFER_ENCODING:
 		if (part->encoding_text.p == NULL)
 			content_encoding(v, arena, part);
-	} else if (span_is_nocase(f->name, "Content-Disposition")) {
-		if (part->disposition.p != NULL)
-			return;
-		part->disposition = token_kept(&v, arena);
+		break;
+	case FIELD_CONTENT_DISPOSITION:
+		if (part->disposition.p == NULL)
+			part->disposition = token_kept(&v, arena);
+		else
+			break;
 		if (part->disposition.p != NULL)
 			mime_params_parse(v, budget, arena, &part->disposition_params);
-	} else if (span_is_nocase(f->name, "Content-ID")) {
-		if (part->id.p == NULL)
-			part->id = unfolded(v, arena);
-	} else if (span_is_nocase(f->name, "Content-Description")) {
-		if (part->description.p == NULL)
-			part->description = unfolded(v, arena);
-	} else if (span_is_nocase(f->name, "Content-Language")) {
+		break;
+	case FIELD_CONTENT_ID:
+		first_text(&part->id, v, arena);
+		break;
+	case FIELD_CONTENT_DESCRIPTION:
+		first_text(&part->description, v, arena);
+		break;
+	case FIELD_CONTENT_LANGUAGE:
 		if (part->nlanguages == 0)
 			content_languages(v, arena, part);
-	} else if (span_is_nocase(f->name, "Content-Location")) {
-		if (part->location.p == NULL)
-			part->location = unfolded(v, arena);
-	} else if (span_is_nocase(f->name, "Content-MD5")) {
-		if (part->md5.p == NULL)
-			part->md5 = unfolded(v, arena);
+		break;
+	case FIELD_CONTENT_LOCATION:
+		first_text(&part->location, v, arena);
+		break;
+	case FIELD_CONTENT_MD5:
+		first_text(&part->md5, v, arena);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -187,78 +228,87 @@ struct envelope_builder {
 	struct buf lists[MIME_ADDRESS_FIELDS];
 };
 
-static void first_text(struct span *text, struct span value, struct arena *arena)
+/* Address fields that stand several times are one list, in the order of the text. */
+static void address_field(
+	struct span value, struct mime_budget *budget, struct arena *arena, struct buf *list)
 {
-	if (text->p == NULL)
-		*text = unfolded(value, arena);
+	size_t had = list->len / sizeof(struct address), added;
+
+	address_parse(value, arena, had + budget->addresses, list);
+	added = list->len / sizeof(struct address) - had;
+	budget->addresses -= added < budget->addresses ? (uint32_t)added : budget->addresses;
 }
 
-/* Address fields that stand several times are one list, in the order of the text. */
-static void envelope_field(const struct header_field *f, struct mime_budget *budget,
+static void envelope_field(enum field field, struct span value, struct mime_budget *budget,
 	struct arena *arena, struct envelope_builder *b)
 {
-	static const char *const names[MIME_ADDRESS_FIELDS] = {
-		"From", "Sender", "Reply-To", "To", "Cc", "Bcc"};
 	struct mime_envelope *e = b->e;
 
-	for (size_t i = 0; i < MIME_ADDRESS_FIELDS; i++) {
-		size_t had = b->lists[i].len / sizeof(struct address), added;
-
-		if (!span_is_nocase(f->name, names[i]))
-			continue;
-		address_parse(f->value, arena, had + budget->addresses, &b->lists[i]);
-		added = b->lists[i].len / sizeof(struct address) - had;
-		budget->addresses -= added < budget->addresses ? (uint32_t)added
-							       : budget->addresses;
-		return;
-	}
-	if (span_is_nocase(f->name, "Date")) {
-		first_text(&e->date, f->value, arena);
+	switch (field) {
+	case FIELD_FROM:
+	case FIELD_SENDER:
+	case FIELD_REPLY_TO:
+	case FIELD_TO:
+	case FIELD_CC:
+	case FIELD_BCC:
+		address_field(value, budget, arena, &b->lists[field]);
+		break;
+	case FIELD_DATE:
+		first_text(&e->date, value, arena);
 		if (!e->has_date)
-			e->has_date = header_date(f->value, &e->sent);
-	} else if (span_is_nocase(f->name, "Subject")) {
-		first_text(&e->subject, f->value, arena);
-	} else if (span_is_nocase(f->name, "Message-ID")) {
-		first_text(&e->message_id, f->value, arena);
-	} else if (span_is_nocase(f->name, "In-Reply-To")) {
-		first_text(&e->in_reply_to, f->value, arena);
+			e->has_date = header_date(value, &e->sent);
+		break;
+	case FIELD_SUBJECT:
+		first_text(&e->subject, value, arena);
+		break;
+	case FIELD_MESSAGE_ID:
+		first_text(&e->message_id, value, arena);
+		break;
+	case FIELD_IN_REPLY_TO:
+		first_text(&e->in_reply_to, value, arena);
+		break;
+	default:
+		break;
 	}
 }
 
-static void envelope_parse(
-	struct span fields, struct mime_budget *budget, struct arena *arena, struct mime_part *part)
+static void envelope_end(struct envelope_builder *b, struct arena *arena)
 {
-	struct envelope_builder b;
-	struct header_field f;
-
-	b.e = part->envelope = arena_alloc(arena, sizeof(*part->envelope));
-	for (size_t i = 0; i < MIME_ADDRESS_FIELDS; i++)
-		buf_init(&b.lists[i]);
-	while (header_next(&fields, &f))
-		envelope_field(&f, budget, arena, &b);
 	for (size_t i = 0; i < MIME_ADDRESS_FIELDS; i++) {
-		struct mime_addresses *a = &b.e->addresses[i];
+		struct mime_addresses *a = &b->e->addresses[i];
 
-		a->n = b.lists[i].len / sizeof(struct address);
+		a->n = b->lists[i].len / sizeof(struct address);
 		if (a->n > 0)
-			a->list = arena_dup(arena, b.lists[i].data, b.lists[i].len);
-		buf_clear(&b.lists[i]);
+			a->list = arena_dup(arena, b->lists[i].data, b->lists[i].len);
+		buf_clear(&b->lists[i]);
 	}
 }
 
 void mime_fields_parse(struct span fields, enum mime_role role, bool digest,
 	struct mime_budget *budget, struct arena *arena, struct mime_part *part)
 {
-	struct span rest = fields;
+	struct envelope_builder b;
 	struct header_field f;
 
-	while (header_next(&rest, &f))
-		content_field(&f, budget, arena, part);
+	_Static_assert(FIELD_BCC == (int)MIME_BCC, "address fields are numbered alike");
+	if (role != MIME_ROLE_PART) {
+		b.e = part->envelope = arena_alloc(arena, sizeof(*part->envelope));
+		for (size_t i = 0; i < MIME_ADDRESS_FIELDS; i++)
+			buf_init(&b.lists[i]);
+	}
+	while (header_next(&fields, &f)) {
+		enum field field = field_of(f.name);
+
+		if (field >= FIELD_CONTENT_TYPE)
+			content_field(field, f.value, budget, arena, part);
+		else if (role != MIME_ROLE_PART)
+			envelope_field(field, f.value, budget, arena, &b);
+	}
+	if (role != MIME_ROLE_PART)
+		envelope_end(&b, arena);
 	if (part->type.p == NULL) {
 		/* RFC 2045 5.2, RFC 2046 5.1.5 */
 		part->type = digest ? SPAN("message") : SPAN("text");
 		part->subtype = digest ? SPAN("rfc822") : SPAN("plain");
 	}
-	if (role != MIME_ROLE_PART)
-		envelope_parse(fields, budget, arena, part);
 }
