@@ -45,7 +45,7 @@ static void pack_unref(struct object_fs *fs, struct fs_pack *p)
 
 	if (p == NULL || --p->refs > 0)
 		return;
-	if (p->written == 0) {
+	if (!p->acknowledged) {
 		fs_path(p->name, path);
 		(void)unlinkat(fs->packs, path, 0);
 	}
@@ -258,7 +258,9 @@ int fs_commit(struct object_store *s, struct object_entry *list, struct err *e)
 	(void)pthread_mutex_lock(&fs->lock);
 	/* After a failure the kernel may have dropped pages and forgotten it: a second sync would
 	 * lie. */
-	if (r < 0 && fs->current == p) {
+	if (r == 0)
+		p->acknowledged = true;
+	else if (fs->current == p) {
 		fs->current = NULL;
 		pack_unref(fs, p);
 	}

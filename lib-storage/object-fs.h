@@ -28,6 +28,7 @@ struct fs_pack {
 	unsigned refs;
 	uint64_t written, zeroed, zeroing_from;
 	bool zeroing, no_zeros;
+	bool acknowledged; /* something in it was promised to be durable */
 };
 
 struct fs_cached {

@@ -332,6 +332,13 @@ static void test_write_fails(void **state)
 	putter_submit(b.putter, &job);
 	assert_ptr_equal(job_wait(), &job);
 	assert_int_equal(job.err.code, ERR_TEMP);
+	for (int i = 0; i < 5; i++) {
+		putter_submit(b.putter, &job);
+		assert_ptr_equal(job_wait(), &job);
+		assert_int_equal(job.err.code, ERR_TEMP);
+	}
+	/* Failures leave no files behind. */
+	assert_true(pack_count() <= 2);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 
 	last = first;

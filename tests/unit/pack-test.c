@@ -2,9 +2,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 #include "lib-common/mem.h"
 #include "lib-storage/pack-recovery.h"
 #include "lib-storage/pack.h"
@@ -420,6 +424,56 @@ static void test_recovery(void **state)
 	pack_decoder_free(dec);
 }
 
+static void key_write(const char *path, EVP_PKEY *key, bool private_key)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	if (private_key)
+		assert_int_equal(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
+	else
+		assert_int_equal(PEM_write_PUBKEY(f, key), 1);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* What an operator may put into the setting by mistake is refused at start, not at the first mail.
+ */
+static void test_recovery_key_files(void **state)
+{
+	unsigned char secret[RECOVERY_KEY_BYTES], public_key[RECOVERY_KEY_BYTES];
+	unsigned char loaded[RECOVERY_KEY_BYTES], zero[RECOVERY_KEY_BYTES] = {0};
+	char path[] = "recovery-test-XXXXXX";
+	EVP_PKEY *key;
+	struct err e;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(recovery_public_load(path, loaded, &e), -1);
+	assert_int_equal(recovery_keypair_make(secret, public_key, &e), 0);
+	key = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, public_key, sizeof(public_key));
+	key_write(path, key, false);
+	EVP_PKEY_free(key);
+	assert_int_equal(recovery_public_load(path, loaded, &e), 0);
+	assert_memory_equal(loaded, public_key, sizeof(loaded));
+
+	key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, sizeof(secret));
+	key_write(path, key, true);
+	EVP_PKEY_free(key);
+	assert_int_equal(recovery_public_load(path, loaded, &e), -1);
+	key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	key_write(path, key, false);
+	EVP_PKEY_free(key);
+	assert_int_equal(recovery_public_load(path, loaded, &e), -1);
+	key = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, zero, sizeof(zero));
+	key_write(path, key, false);
+	EVP_PKEY_free(key);
+	assert_int_equal(recovery_public_load(path, loaded, &e), -1);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(recovery_public_load(path, loaded, &e), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_elsewhere),
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_recovery),
+		cmocka_unit_test(test_recovery_key_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
