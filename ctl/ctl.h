@@ -1,72 +1,74 @@
 /*
- * lightmailctl: one table of operations (ctl-ops.c). Most are one request to an admin role, whose
- * answer is printed as a table for people or as JSON; the others have a function of their own.
- *
- * Exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 temporary (not running, try again).
+ * lightmailctl: what its parts share. Each operation is a row of a table (words, arguments,
+ * options, function); help, usage and dispatch are made from the rows. Talks to the running server
+ * over run_dir/ctl; output is a table for people, or JSON with --json.
  */
-#ifndef CTL_H
-#define CTL_H
+#ifndef LM_CTL_H
+#define LM_CTL_H
 
 #include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include "lib-common/channel.h"
 #include "lib-common/settings.h"
 
-enum ctl_exit { CTL_OK, CTL_FAILED, CTL_USAGE, CTL_TEMP };
+enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_TEMP = 3 };
 
 struct ctl {
 	const char *config_path;
-	bool json;
-	struct event_base *base;
 	struct config *config;
 	struct global_settings *global;
-	/* options of operations */
-	const char *password, *hash, *file, *quota, *quota_messages, *domain;
-	bool password_stdin;
+	struct event_base *base;
+	bool json;
+	const struct ctl_op *op;
+	const char *option_names[16], *option_values[16];
+	unsigned n_options;
 };
 
 struct ctl_op {
-	const char *words; /* "user add" */
-	const char *usage; /* what follows */
-	const char *help;  /* one sentence */
-	const char *role, *verb;
-	const char *params; /* keys of the positional arguments, blank-separated; "key?" optional */
-	const char *columns; /* of the body's lines; NULL: the keys of the reply are printed */
-	int (*run)(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
+	const char *words;   /* "user add" */
+	const char *args;    /* "ADDRESS [ADDRESS...]" for the usage line */
+	int min, max;	     /* arguments; max -1: any number */
+	const char *options; /* blank-separated names of options with a value: "quota hash" */
+	bool no_config;	     /* runs even when the configuration is bad */
+	const char *help;
+	int (*run)(struct ctl *ctl, int argc, char **argv);
 };
-extern const struct ctl_op ctl_ops[]; /* ends with words NULL */
+extern const struct ctl_op ctl_user_ops[], ctl_server_ops[], ctl_mailbox_ops[], ctl_init_ops[];
 
-/* ctl-ask.c: sends and waits; NULL: not running. The answer may be a failure. */
+/* All settings tables of the system, ends with NULL. */
+extern const struct settings_def *const ctl_settings[];
+
+const char *ctl_option(const struct ctl *ctl, const char *name); /* NULL: not given */
+/* "lightmailctl: text" on standard error; returns CTL_FAILED. */
+int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* 64K, 10M, 2G; "none" is 0. */
+bool ctl_size(const char *text, uint64_t *size_r);
+
+/* ---- calls ---- */
+
+/* A call to a role's socket, or NULL after saying why. */
 struct call *ctl_call(struct ctl *ctl, const char *role, const char *verb);
-struct result *ctl_send(struct call *call);
-int ctl_failed(const struct result *r); /* prints the failure; gives the exit status. NULL too */
-/* The account of a user; false: printed already, *status_r the exit status. */
-bool ctl_account(struct ctl *ctl, const char *user, uint64_t *account_r, int *status_r);
+/* Sends and waits. NULL after saying why, with the exit code in *exit_r. Free with result_free. */
+struct result *ctl_wait(struct ctl *ctl, struct call *call, uint64_t timeout_ms, int *exit_r);
+/* For calls whose answer has nothing to show: prints `done` (not with --json). Returns the exit
+ * code. */
+int ctl_do(struct ctl *ctl, struct call *call, const char *done);
 
-/* ctl-print.c */
-void ctl_print_table(const struct ctl *ctl, const char *columns, struct span body);
-void ctl_print_keys(const struct ctl *ctl, const struct result *r);
+/* ---- output ---- */
 
-/* ctl-config.c: reads the configuration; -1: problems are printed. */
-extern const struct settings_def *const ctl_settings_defs[];
-int ctl_config_load(struct ctl *ctl);
-int ctl_config_check(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_config_show(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_config_defaults(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
+struct ctl_column {
+	const char *name;
+	/* as it comes; number; time in unix seconds; octets */
+	enum { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_TIME, COLUMN_SIZE } kind;
+};
+/* Rows are lines of TAB-separated, escaped fields; columns ends with name NULL. */
+void ctl_print_rows(struct ctl *ctl, struct span rows, const struct ctl_column *columns);
+/* One object from the keys of an answer. */
+void ctl_print_object(struct ctl *ctl, const struct result *r, const struct ctl_column *keys);
 
-/* ctl-init.c */
-int ctl_init(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-/* ctl-user.c */
-int ctl_user_add(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_user_add_many(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_user_password(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_user_quota(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_user_list(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-/* ctl-mail.c */
-int ctl_mailbox_list(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_mailbox_status(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_mailbox_recount(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_message_cat(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_kick(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
-int ctl_stop(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv);
+/* Reads a password: twice without echo from a terminal, else the first line of standard input. */
+bool ctl_read_password(struct buf *out);
 
 #endif

@@ -1,14 +1,14 @@
-# lightmailctl
+# ctl: lightmailctl
 bin_PROGRAMS += ctl/lightmailctl
 ctl_lightmailctl_SOURCES = \
+	ctl/call.c \
+	ctl/cmd-init.c \
+	ctl/cmd-mailbox.c \
+	ctl/cmd-server.c \
+	ctl/cmd-user.c \
 	ctl/ctl.h \
-	ctl/ctl-ask.c \
-	ctl/ctl-config.c \
-	ctl/ctl-init.c \
-	ctl/ctl-mail.c \
-	ctl/ctl-ops.c \
-	ctl/ctl-print.c \
-	ctl/ctl-user.c \
 	ctl/main.c \
+	ctl/output.c \
+	ctl/self-signed.c ctl/self-signed.h \
 	$(MASTER_SETTINGS)
-ctl_lightmailctl_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(JANSSON_LIBS)
+ctl_lightmailctl_LDADD = $(AUTH_LIBS) $(JANSSON_LIBS) $(COMMON_LIBS)

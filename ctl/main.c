@@ -1,192 +1,240 @@
-/* lightmailctl: see ctl.h. It runs as whoever may open run_dir/ctl, root in production. */
-#include "ctl/ctl.h"
-
-#include <getopt.h>
+/*
+ * lightmailctl: manages a LightMail server. Finds and runs an operation; see ctl.h. Runs with the
+ * rights of who calls it: root or a member of the operator's group, who may open run_dir/ctl.
+ */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ctl/ctl.h"
 #include "lib-common/mem.h"
-#include "lib-common/metrics.h"
 #include "lib-common/version.h"
+#include "services/api/api-settings.h"
+#include "services/auth/auth-settings.h"
+#include "services/imap/imap-settings.h"
+#include "services/indexer/indexer-settings.h"
+#include "services/lmtp/lmtp-settings.h"
+#include "services/login/login-settings.h"
+#include "services/s3-uploader/s3-uploader-settings.h"
 
-static void usage(FILE *out)
+const struct settings_def *const ctl_settings[] = {&global_settings_def, &api_settings_def,
+	&auth_settings_def, &imap_settings_def, &indexer_settings_def, &lmtp_settings_def,
+	&login_settings_def, &s3_uploader_settings_def, NULL};
+
+static const struct ctl_op *const op_tables[] = {
+	ctl_init_ops, ctl_user_ops, ctl_mailbox_ops, ctl_server_ops, NULL};
+
+static void print_usage_line(FILE *out, const struct ctl_op *op)
 {
-	fprintf(out, "usage: lightmailctl [-c FILE] [--json] OPERATION [ARGUMENTS]\n\n");
-	for (const struct ctl_op *op = ctl_ops; op->words != NULL; op++)
-		fprintf(out, "  %s%s%s\n      %s\n", op->words, *op->usage == '\0' ? "" : " ",
-			op->usage, op->help);
-	fprintf(out,
-		"\n  -c, --config FILE   the configuration (" LM_SYSCONFDIR "/lightmail.conf)\n"
-		"      --json          print JSON\n"
-		"      --help          this, or an operation's own help behind its name\n"
-		"\nExit status: 0 done, 1 refused, 2 wrong usage, 3 temporary.\n");
+	char options[200], *word, *save = NULL;
+
+	fprintf(out, "lightmailctl %s%s%s", op->words, op->args[0] ? " " : "", op->args);
+	(void)snprintf(options, sizeof(options), "%s", op->options);
+	for (word = strtok_r(options, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		fprintf(out, " [--%s VALUE]", word);
+	fputc('\n', out);
 }
 
-static void usage_op(FILE *out, const struct ctl_op *op)
+/* group NULL: all operations; else those whose words begin with it. */
+static bool print_help(FILE *out, const char *group)
 {
-	fprintf(out, "usage: lightmailctl %s %s\n%s\n", op->words, op->usage, op->help);
-}
+	size_t i, n = group ? strlen(group) : 0;
+	const struct ctl_op *op;
+	bool found = false;
 
-/* How many words of argv name the operation; NULL: none does. */
-static const struct ctl_op *op_find(int argc, char **argv, int *used_r)
-{
-	for (const struct ctl_op *op = ctl_ops; op->words != NULL; op++) {
-		const char *blank = strchr(op->words, ' ');
-
-		if (blank == NULL && argc >= 1 && strcmp(argv[0], op->words) == 0) {
-			*used_r = 1;
-			return op;
+	for (i = 0; op_tables[i]; i++) {
+		for (op = op_tables[i]; op->words; op++) {
+			if (n && (strncmp(op->words, group, n) != 0 ||
+					 (op->words[n] != '\0' && op->words[n] != ' ')))
+				continue;
+			if (!found)
+				fputs("Usage: lightmailctl [-c FILE] [--json] OPERATION ...\n\n",
+					out);
+			found = true;
+			fputs("  ", out);
+			print_usage_line(out, op);
+			fprintf(out, "      %s\n", op->help);
 		}
-		if (blank != NULL && argc >= 2 && strlen(argv[0]) == (size_t)(blank - op->words) &&
-			memcmp(argv[0], op->words, strlen(argv[0])) == 0 &&
-			strcmp(argv[1], blank + 1) == 0) {
-			*used_r = 2;
-			return op;
+	}
+	if (found && !group)
+		fputs("\nOptions: -c FILE, --config FILE: the configuration file; --json: output "
+		      "for "
+		      "programs;\n--help: of everything or of one operation; --version.\n"
+		      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 temporary failure.\n",
+			out);
+	return found;
+}
+
+static void print_op_help(const struct ctl_op *op)
+{
+	fputs("Usage: ", stdout);
+	print_usage_line(stdout, op);
+	printf("\n%s\n", op->help);
+}
+
+/* The operation whose words are the first arguments; *n_r how many words these are. */
+static const struct ctl_op *find_op(int argc, char **argv, int *n_r)
+{
+	const struct ctl_op *op;
+	char two[100];
+	size_t i;
+
+	for (*n_r = argc >= 2 ? 2 : argc; *n_r > 0; --*n_r) {
+		(void)snprintf(two, sizeof(two), "%s%s%s", argv[0], *n_r == 2 ? " " : "",
+			*n_r == 2 ? argv[1] : "");
+		for (i = 0; op_tables[i]; i++) {
+			for (op = op_tables[i]; op->words; op++) {
+				if (strcmp(op->words, two) == 0)
+					return op;
+			}
 		}
 	}
 	return NULL;
 }
 
-/* One request: positional arguments under the keys of the table, the answer as its columns say. */
-static int op_ask(struct ctl *ctl, const struct ctl_op *op, int argc, char **argv)
+const char *ctl_option(const struct ctl *ctl, const char *name)
 {
-	struct span rest = span_of(op->params == NULL ? "" : op->params), key;
-	struct call *call = ctl_call(ctl, op->role, op->verb);
-	struct result *r;
-	int i = 0, status;
+	unsigned i;
 
-	if (call == NULL)
-		return CTL_TEMP;
-	while (span_cut(&rest, ' ', &key)) {
-		bool optional = key.n > 0 && key.p[key.n - 1] == '?';
-		char *name;
-
-		if (key.n == 0)
-			continue;
-		if (i >= argc) {
-			if (optional)
-				break;
-			return CTL_USAGE;
-		}
-		name = mem_dup(key.p, optional ? key.n - 1 : key.n);
-		call_str(call, name, argv[i++]);
-		mem_free(name);
+	for (i = 0; i < ctl->n_options; i++) {
+		if (strcmp(ctl->option_names[i], name) == 0)
+			return ctl->option_values[i];
 	}
-	if (i != argc)
-		return CTL_USAGE;
-	r = ctl_send(call);
-	status = ctl_failed(r);
-	if (status == CTL_OK && op->columns != NULL)
-		ctl_print_table(ctl, op->columns, r->body);
-	else if (status == CTL_OK && (r->n_params > 0 || ctl->json))
-		ctl_print_keys(ctl, r);
-	result_free(r);
-	return status;
+	return NULL;
 }
 
-enum {
-	OPT_JSON = 256,
-	OPT_HELP,
-	OPT_STDIN,
-	OPT_HASH,
-	OPT_FILE,
-	OPT_QUOTA,
-	OPT_QUOTA_MESSAGES,
-	OPT_DOMAIN
-};
-
-static const struct option options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"password-stdin", no_argument, NULL, OPT_STDIN},
-	{"hash", required_argument, NULL, OPT_HASH},
-	{"file", required_argument, NULL, OPT_FILE},
-	{"quota", required_argument, NULL, OPT_QUOTA},
-	{"quota-messages", required_argument, NULL, OPT_QUOTA_MESSAGES},
-	{"domain", required_argument, NULL, OPT_DOMAIN},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
-
-/* false: the process should end with *status_r. */
-static bool options_take(struct ctl *ctl, int argc, char **argv, bool *help_r, int *status_r)
+/* Takes options out of argv. Returns the number of what is left, -1 on a wrong one. */
+static int take_options(struct ctl *ctl, int argc, char **argv, bool *help_r, bool *version_r)
 {
-	int c;
+	int i, n = 0;
 
-	*help_r = false;
-	while ((c = getopt_long(argc, argv, "c:V", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			ctl->config_path = optarg;
-			break;
-		case OPT_JSON:
+	for (i = 0; i < argc; i++) {
+		const char *a = argv[i], *value = NULL;
+
+		if (strcmp(a, "--") == 0) {
+			while (++i < argc)
+				argv[n++] = argv[i];
+		} else if (strcmp(a, "--json") == 0) {
 			ctl->json = true;
-			break;
-		case OPT_HELP:
+		} else if (strcmp(a, "--help") == 0 || strcmp(a, "-h") == 0) {
 			*help_r = true;
-			break;
-		case OPT_STDIN:
-			ctl->password_stdin = true;
-			break;
-		case OPT_HASH:
-			ctl->hash = optarg;
-			break;
-		case OPT_FILE:
-			ctl->file = optarg;
-			break;
-		case OPT_QUOTA:
-			ctl->quota = optarg;
-			break;
-		case OPT_QUOTA_MESSAGES:
-			ctl->quota_messages = optarg;
-			break;
-		case OPT_DOMAIN:
-			ctl->domain = optarg;
-			break;
-		case 'V':
-			printf("LightMail %s\n", LM_VERSION);
-			*status_r = CTL_OK;
-			return false;
-		default:
-			*status_r = CTL_USAGE;
+		} else if (strcmp(a, "--version") == 0 || strcmp(a, "-V") == 0) {
+			*version_r = true;
+		} else if (strcmp(a, "-c") == 0 || strncmp(a, "--", 2) == 0) {
+			if (strchr(a, '=')) {
+				value = strchr(a, '=') + 1;
+				argv[i][value - a - 1] = '\0';
+			} else if (i + 1 < argc) {
+				value = argv[++i];
+			}
+			if (!value || ctl->n_options == array_count(ctl->option_names)) {
+				fprintf(stderr, "lightmailctl: %s needs a value\n", a);
+				return -1;
+			}
+			if (strcmp(a, "-c") == 0 || strcmp(a, "--config") == 0) {
+				ctl->config_path = value;
+				continue;
+			}
+			ctl->option_names[ctl->n_options] = a + 2;
+			ctl->option_values[ctl->n_options++] = value;
+		} else {
+			argv[n++] = argv[i];
+		}
+	}
+	return n;
+}
+
+static bool options_fit(const struct ctl *ctl)
+{
+	unsigned i;
+
+	for (i = 0; i < ctl->n_options; i++) {
+		if (!setting_list_has(ctl->op->options, ctl->option_names[i])) {
+			fprintf(stderr, "lightmailctl %s: no option --%s\n", ctl->op->words,
+				ctl->option_names[i]);
 			return false;
 		}
 	}
 	return true;
 }
 
+static int load_config(struct ctl *ctl)
+{
+	struct buf problems;
+	struct err e;
+	int ret = CTL_OK;
+
+	buf_init(&problems);
+	ctl->config = config_new();
+	if (config_read(ctl->config, ctl->config_path, ctl_settings, &problems) < 0) {
+		if (!ctl->op->no_config) {
+			fprintf(stderr, "lightmailctl: the configuration is bad:\n%s",
+				buf_str(&problems));
+			ret = CTL_FAILED;
+		}
+	} else {
+		ctl->global = settings_bind(&global_settings_def, ctl->config, &e);
+		if (!ctl->global && !ctl->op->no_config)
+			ret = ctl_fail("%s", e.log);
+	}
+	buf_clear(&problems);
+	return ret;
+}
+
+static int run_op(struct ctl *ctl, int argc, char **argv)
+{
+	int ret;
+
+	if (!options_fit(ctl) || argc < ctl->op->min ||
+		(ctl->op->max >= 0 && argc > ctl->op->max)) {
+		fputs("Usage: ", stderr);
+		print_usage_line(stderr, ctl->op);
+		return CTL_USAGE;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	ret = load_config(ctl);
+	if (ret == CTL_OK) {
+		ctl->base = event_base_new();
+		ret = ctl->op->run(ctl, argc, argv);
+		if (fflush(stdout) != 0 && ret == CTL_OK)
+			ret = CTL_FAILED;
+		event_base_free(ctl->base);
+	}
+	settings_free(&global_settings_def, ctl->global);
+	config_free(ctl->config);
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
 	struct ctl ctl = {.config_path = LM_SYSCONFDIR "/lightmail.conf"};
-	const struct ctl_op *op;
-	int used = 0, status;
-	bool help;
+	bool help = false, version = false;
+	int n = take_options(&ctl, argc - 1, argv + 1, &help, &version), words;
 
 	log_setup("lightmailctl", LOG_FORM_HUMAN, LOG_LEVEL_ERROR, LOG_ADDRESSES_PLAIN, 2);
-	(void)metrics_open(-1);
-	if (!options_take(&ctl, argc, argv, &help, &status))
-		return status;
-	argc -= optind;
-	argv += optind;
-	op = op_find(argc, argv, &used);
-	if (help) {
-		if (op == NULL)
-			usage(stdout);
-		else
-			usage_op(stdout, op);
+	if (n < 0)
+		return CTL_USAGE;
+	if (version) {
+		printf("lightmailctl %s\n", LM_VERSION);
 		return CTL_OK;
 	}
-	if (op == NULL) {
-		usage(stderr);
+	if (n == 0) {
+		print_help(help ? stdout : stderr, NULL);
+		return help ? CTL_OK : CTL_USAGE;
+	}
+	ctl.op = find_op(n, argv + 1, &words);
+	if (ctl.op && help) {
+		print_op_help(ctl.op);
+		return CTL_OK;
+	}
+	if (!ctl.op) {
+		if (help && print_help(stdout, argv[1]))
+			return CTL_OK;
+		fprintf(stderr, "lightmailctl: no operation '%s%s%s'\n", argv[1], n > 1 ? " " : "",
+			n > 1 ? argv[2] : "");
+		if (!print_help(stderr, argv[1]))
+			fputs("See lightmailctl --help.\n", stderr);
 		return CTL_USAGE;
 	}
-	ctl.base = event_base_new();
-	if (ctl_config_load(&ctl) < 0)
-		return CTL_FAILED;
-	status = op->run != NULL ? op->run(&ctl, op, argc - used, argv + used)
-				 : op_ask(&ctl, op, argc - used, argv + used);
-	if (status == CTL_USAGE)
-		usage_op(stderr, op);
-	return status;
+	return run_op(&ctl, n - words, argv + 1 + words);
 }

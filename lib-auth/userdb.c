@@ -10,8 +10,9 @@ const struct sql_migration userdb_migrations[] = {
 		"CREATE TABLE domains (id {autoid}, name {key} NOT NULL UNIQUE, created {int} NOT "
 		"NULL) "
 		"{table};\n"
-		/* live_name is NULL once deleted, so that the name can be given again. */
-		"CREATE TABLE users (account {int} NOT NULL PRIMARY KEY, domain {int} NOT NULL "
+		/* live_name and domain are NULL once deleted: the name can be given again, the
+		   domain go. */
+		"CREATE TABLE users (account {int} NOT NULL PRIMARY KEY, domain {int} "
 		"REFERENCES domains (id), name {key} NOT NULL, live_name {key} UNIQUE, "
 		"state {int} NOT NULL, generation {int} NOT NULL, quota_bytes {int} NOT NULL, "
 		"quota_messages {int} NOT NULL, created {int} NOT NULL, push {int} NOT NULL, "
@@ -396,7 +397,8 @@ int userdb_user_delete(struct sql_db *db, uint64_t account, struct err *e)
 	if (userdb_begin(db, &own, e) < 0)
 		return -1;
 	ret = sql_run(db, e,
-		"UPDATE users SET live_name = NULL, state = ?, generation = generation + 1, "
+		"UPDATE users SET live_name = NULL, domain = NULL, state = ?, generation = "
+		"generation + 1, "
 		"password = "
 		"?, scram = NULL, push = ?, push_seq = push_seq + 1 WHERE account = ? AND "
 		"live_name IS "

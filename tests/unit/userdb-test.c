@@ -284,6 +284,11 @@ static void test_refusals(void **state)
 	assert_int_equal(userdb_alias_delete(f->db, &free_name, NULL, &f->e), 0);
 	assert_int_equal(userdb_alias_delete(f->db, &free_name, NULL, &f->e), -1);
 	assert_int_equal(add(f, "sales@a.example", &u), 0);
+	/* A user that indexer has still to erase does not hold the domain. */
+	assert_int_equal(userdb_domain_add(f->db, "d.example", 1, &f->e), 0);
+	assert_int_equal(add(f, "last@d.example", &u), 0);
+	assert_int_equal(userdb_user_delete(f->db, u.account, &f->e), 0);
+	assert_int_equal(userdb_domain_delete(f->db, "d.example", &f->e), 0);
 }
 
 static bool count_user(void *ctx, const struct user *u)
