@@ -137,9 +137,15 @@ void imap_mailbox_set_keywords(struct imap_client *c, struct span names)
 
 	while (m->n_keywords > 0)
 		mem_free(m->keywords[--m->n_keywords]);
-	while (names.n > 0 && span_cut(&names, '\n', &name)) {
-		if (m->n_keywords == FLAG_KEYWORDS)
-			break;
+	while (names.n > 0 && m->n_keywords < FLAG_KEYWORDS) {
+		size_t n = 0;
+
+		while (n < names.n && names.p[n] != '\n' && names.p[n] != ' ')
+			n++;
+		name = span_from(names.p, n);
+		n += n < names.n;
+		names = span_from(names.p + n, names.n - n);
+		/* an empty name keeps the place of its bit */
 		m->keywords[m->n_keywords++] = mem_dup(name.p, name.n);
 	}
 }
