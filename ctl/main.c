@@ -2,6 +2,7 @@
  * lightmailctl: manages a LightMail server. Finds and runs an operation; see ctl.h. Runs with the
  * rights of who calls it: root or a member of the operator's group, who may open run_dir/ctl.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,6 +213,9 @@ int main(int argc, char **argv)
 	int n = take_options(&ctl, argc - 1, argv + 1, &help, &version), words;
 
 	log_setup("lightmailctl", LOG_FORM_HUMAN, LOG_LEVEL_ERROR, LOG_ADDRESSES_PLAIN, 2);
+	/* The log never blocks, but standard output may be the same pipe, and must be written
+	 * whole. */
+	(void)fcntl(2, F_SETFL, fcntl(2, F_GETFL) & ~O_NONBLOCK);
 	if (n < 0)
 		return CTL_USAGE;
 	if (version) {
