@@ -31,7 +31,7 @@ struct sql_driver {
 	int64_t (*last_id)(void *handle);
 	bool (*in_transaction)(void *handle);
 	bool (*table_exists)(void *handle, const char *name);
-	int (*checkpoint)(void *handle, bool wait, int64_t *left_r, struct err *e);
+	int (*checkpoint)(void *handle, bool wait, int64_t *log_r, int64_t *left_r, struct err *e);
 	int (*copy)(void *handle, const char *path, struct err *e);
 	void (*interrupt)(void *handle);
 	bool embedded; /* a file that is copied before it is migrated */

@@ -225,12 +225,14 @@ static bool sqlite_table_exists(void *handle, const char *name)
 		       handle, NULL, name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-static int sqlite_checkpoint(void *handle, bool wait, int64_t *left_r, struct err *e)
+static int sqlite_checkpoint(
+	void *handle, bool wait, int64_t *log_r, int64_t *left_r, struct err *e)
 {
 	int log = 0, done = 0;
 	int rc = sqlite3_wal_checkpoint_v2(handle, NULL,
-		wait ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &log, &done);
+		wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &log, &done);
 
+	*log_r = log > 0 ? log : 0;
 	*left_r = log > done ? log - done : 0;
 	/* Busy only says that somebody still reads what is left. */
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)

@@ -466,11 +466,12 @@ int sql_migrate(struct sql_db *db, const struct sql_migration *list, struct err 
 
 /* ---- maintenance ---- */
 
-int sql_checkpoint(struct sql_db *db, bool wait, int64_t *left_r, struct err *e)
+int sql_checkpoint(struct sql_db *db, bool wait, int64_t *log_r, int64_t *left_r, struct err *e)
 {
-	int64_t left;
+	int64_t log, left;
 
-	return db->driver->checkpoint(db->handle, wait, left_r ? left_r : &left, e);
+	return db->driver->checkpoint(
+		db->handle, wait, log_r ? log_r : &log, left_r ? left_r : &left, e);
 }
 
 int sql_copy(struct sql_db *db, const char *path, struct err *e)

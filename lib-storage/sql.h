@@ -143,9 +143,11 @@ int sql_version(struct sql_db *db, int64_t *version_r, int64_t *reader_r, struct
 
 /* ---- maintenance ---- */
 
-/* Moves the log into the database file. wait: waits for readers and empties the log file; else only
- * what is free to move. *left_r (may be NULL): pages that stay in the log. */
-int sql_checkpoint(struct sql_db *db, bool wait, int64_t *left_r, struct err *e);
+/* Moves the log into the database file. wait: waits for readers and writer, so that the log begins
+ * again at its start (the file keeps its length: writing over it is much cheaper than growing it);
+ * else only what is free to move. *log_r, *left_r (may be NULL): pages in the log, and those not
+ * yet moved. */
+int sql_checkpoint(struct sql_db *db, bool wait, int64_t *log_r, int64_t *left_r, struct err *e);
 /* A consistent copy of the database at `path` (must not exist), while others write. */
 int sql_copy(struct sql_db *db, const char *path, struct err *e);
 /* Ends a statement that runs on another thread, with ERR_TEMP. The one function that may be called

@@ -177,7 +177,7 @@ uint64_t db_last_id(struct db *db)
 	return (uint64_t)sql_last_id(db->sql);
 }
 
-int db_checkpoint(struct db *db, bool wait, int64_t *left_r, struct err *e)
+int db_checkpoint(struct db *db, bool wait, int64_t *log_r, struct err *e)
 {
-	return sql_checkpoint(db->sql, wait, left_r, e);
+	return sql_checkpoint(db->sql, wait, log_r, NULL, e);
 }

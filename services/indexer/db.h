@@ -46,7 +46,7 @@ struct span db_span(const struct rows *rows, int column); /* until the next step
 void db_end(struct rows *rows);				  /* NULL is fine */
 uint64_t db_last_id(struct db *db);
 
-/* sql_checkpoint of this handle. */
-int db_checkpoint(struct db *db, bool wait, int64_t *left_r, struct err *e);
+/* sql_checkpoint of this handle; *log_r: pages in the log. */
+int db_checkpoint(struct db *db, bool wait, int64_t *log_r, struct err *e);
 
 #endif

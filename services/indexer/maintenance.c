@@ -2,14 +2,13 @@
  * queue. */
 #include <pthread.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <time.h>
 #include "lib-common/log.h"
 #include "lib-common/mem.h"
 #include "services/indexer/indexer.h"
 
-#define CHECKPOINT_EVERY_MS 500
-#define LOG_BOUND (128 << 20) /* octets of log beyond which everybody waits for its end */
+#define CHECKPOINT_EVERY_MS 200
+#define LOG_PAGES 8192 /* of the log beyond which everybody waits for its end: 32 MiB */
 #define PRUNE_EVERY_MS (60 * 1000)
 
 struct maintenance {
@@ -18,17 +17,17 @@ struct maintenance {
 	pthread_cond_t stopped;
 	bool started, stop;
 	struct db *db;
-	char *log_path;
 };
 
-/* Without the exclusive step a log that is always written to never starts again and grows. */
+/* Without the exclusive step a log that is always written to never starts again and grows. Most of
+ * it has been moved just before, so that the step is short. */
 static void checkpoint(struct maintenance *m)
 {
-	struct stat st;
+	int64_t pages = 0;
 	struct err e;
-	bool grown = stat(m->log_path, &st) == 0 && st.st_size > LOG_BOUND;
 
-	if (db_checkpoint(m->db, grown, NULL, &e) < 0)
+	if (db_checkpoint(m->db, false, &pages, &e) < 0 ||
+		(pages > LOG_PAGES && db_checkpoint(m->db, true, NULL, &e) < 0))
 		log_warning("checkpoint-failed", "error", LOG_ERR(&e), NULL);
 }
 
@@ -63,7 +62,6 @@ struct maintenance *maintenance_new(const char *path, struct err *e)
 		return NULL;
 	m = mem_alloc(sizeof(*m));
 	m->db = db;
-	m->log_path = mem_printf("%s-wal", path);
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->stopped, NULL);
 	return m;
@@ -97,7 +95,6 @@ void maintenance_free(struct maintenance *m)
 		pthread_join(m->thread, NULL);
 	}
 	db_close(m->db);
-	mem_free(m->log_path);
 	pthread_mutex_destroy(&m->lock);
 	pthread_cond_destroy(&m->stopped);
 	mem_free(m);

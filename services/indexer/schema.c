@@ -30,7 +30,6 @@ static const char schema_1[] =
 	" modseq {int} NOT NULL, flags {int} NOT NULL, size {int} NOT NULL,\n"
 	" internaldate {int} NOT NULL, tz {int} NOT NULL, savedate {int} NOT NULL,\n"
 	" body {int} NOT NULL, PRIMARY KEY (mailbox, uid)) {clustered};\n"
-	"CREATE INDEX messages_modseq ON messages (mailbox, modseq);\n"
 	"CREATE INDEX messages_body ON messages (account, body);\n"
 
 	"CREATE TABLE tombstones (\n"
