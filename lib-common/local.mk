@@ -33,8 +33,15 @@ tests_unit_sandbox_test_SOURCES = tests/unit/sandbox-test.c
 tests_unit_sandbox_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/channel-test
-tests_unit_channel_test_SOURCES = tests/unit/channel-test.c
+tests_unit_channel_test_SOURCES = tests/unit/channel-test.c tests/unit/channel-kit.c \
+	tests/unit/channel-kit.h
 tests_unit_channel_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+# Misbehaving peers, back-pressure, lost connections.
+check_PROGRAMS += tests/unit/channel-peer-test
+tests_unit_channel_peer_test_SOURCES = tests/unit/channel-peer-test.c tests/unit/channel-kit.c \
+	tests/unit/channel-kit.h
+tests_unit_channel_peer_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/log-test
 tests_unit_log_test_SOURCES = tests/unit/log-test.c
