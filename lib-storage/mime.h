@@ -22,7 +22,8 @@
 #define MIME_NONE UINT32_MAX
 
 struct mime_limits {	     /* 0 or a NULL pointer: the default */
-	size_t header_bytes; /* of the fields that matter, over all parts: 256 KiB */
+	size_t header_bytes; /* of the fields that matter, over all parts: 256 KiB, of which the
+				root has 3/4 */
 	size_t root_fields;  /* of mime_message.root_fields: 16 KiB */
 	uint32_t depth;	     /* 100 */
 	uint32_t parts;	     /* 10,000 */
@@ -42,7 +43,7 @@ enum mime_encoding { /* Content-Transfer-Encoding; what is unknown counts as bin
 };
 
 /* Continuations of RFC 2231 are joined. Where a character set was given, the name ends in '*' and
- * the value is charset'language'percent-encoded text; mime_param_text() decodes it. */
+ * the value is charset'language'percent-encoded text; charset_decode_param() decodes it. */
 struct mime_param {
 	struct span name;
 	struct span value;
