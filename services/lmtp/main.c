@@ -10,6 +10,8 @@
  */
 #include "services/lmtp/lmtp.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 #include "lib-common/mem.h"
 #include "lib-common/net.h"
@@ -47,6 +49,10 @@ static void lmtp_accept(struct service *svc, int fd, const struct service_listen
 		service_client_done(svc);
 		return;
 	}
+	/* Replies to pipelined commands leave one by one, as look-ups end: none may wait for the
+	 * MTA's delayed acknowledgement of the one before (40 ms each delivery). */
+	if (peer->sa_family != AF_UNIX)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	lmtp_client_new(lmtp, fd, address);
 }
 
