@@ -11,3 +11,8 @@ services_auth_auth_SOURCES = \
 	services/auth/push.c \
 	services/auth/work-pool.c services/auth/work-pool.h
 services_auth_auth_LDADD = $(AUTH_LIBS) $(COMMON_LIBS)
+
+check_PROGRAMS += tests/unit/auth-test
+tests_unit_auth_test_SOURCES = tests/unit/auth-test.c \
+	services/auth/login-cache.c services/auth/penalty.c services/auth/work-pool.c
+tests_unit_auth_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
