@@ -2,6 +2,8 @@
 from lib import *
 
 SERVICES = ["login", "auth", "imap", "lmtp", "indexer", "s3-uploader", "api"]
+# Those with data of their own see the file system, of which Landlock leaves them their folders.
+CHROOTED = ["login", "imap", "lmtp", "api"]
 
 with Instance() as instance:
     session = instance.imap(select="INBOX")
@@ -26,7 +28,7 @@ with Instance() as instance:
                 assert uids != {"0"}, service + " runs as root"
                 users[service] = uids.pop()
                 equal(status["Groups"].split() in ([], [status["Gid"].split()[0]]), True, service + " Groups")
-                if not SANITIZED:
+                if service in CHROOTED and not SANITIZED:
                     assert os.readlink("/proc/%d/root" % pid) != "/", service + " is not in a chroot"
             with open("/proc/%d/limits" % pid) as f:
                 core = [line for line in f if line.startswith("Max core file size")][0].split()
