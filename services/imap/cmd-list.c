@@ -134,6 +134,25 @@ void cmd_status(struct imap_client *c)
 
 /* ---- LIST ---- */
 
+/* "**", "%%" and "*%" say no more than one of them. */
+static void collapse_wildcards(struct buf *b)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < b->len; i++) {
+		char c = b->data[i];
+
+		if (out > 0 && c == '%' && (b->data[out - 1] == '%' || b->data[out - 1] == '*'))
+			continue;
+		if (c == '*') {
+			while (out > 0 && (b->data[out - 1] == '%' || b->data[out - 1] == '*'))
+				out--;
+		}
+		b->data[out++] = c;
+	}
+	buf_truncate(b, out);
+}
+
 /* A pattern is a name in modified UTF-7 with wildcards, which UTF-7 leaves as they are. */
 static bool add_pattern(
 	struct imap_client *c, struct list_state *s, struct span reference, struct span pattern)
@@ -149,7 +168,9 @@ static bool add_pattern(
 	buf_init(&utf8);
 	buf_add_span(&wire, reference);
 	buf_add_span(&wire, pattern);
-	ok = mailbox_name_from_utf7(buf_span(&wire), &utf8);
+	collapse_wildcards(&wire);
+	/* longer than any name could need: matching must stay cheap */
+	ok = wire.len <= 2 * MAILBOX_NAME_MAX && mailbox_name_from_utf7(buf_span(&wire), &utf8);
 	if (!ok) {
 		/* no mailbox has such a name, so nothing matches: not an error */
 		buf_empty(&utf8);

@@ -25,3 +25,7 @@ IMAP_SOURCES = \
 	services/imap/search-parse.c services/imap/search.h
 services_imap_imap_SOURCES = services/imap/main.c $(IMAP_SOURCES)
 services_imap_imap_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
+check_PROGRAMS += tests/unit/imap-view-test
+tests_unit_imap_view_test_SOURCES = tests/unit/imap-view-test.c \
+	services/imap/mailbox-view.c services/imap/imap-match.c
+tests_unit_imap_view_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
