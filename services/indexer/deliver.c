@@ -1,15 +1,25 @@
 /* indexer/deliver: what lmtp may ask: to add a message for a recipient that auth vouches for. */
 #include "lib-common/log.h"
 #include "lib-common/mem.h"
+#include "lib-common/metrics.h"
 #include "lib-storage/mailbox-name.h"
 #include "services/indexer/indexer.h"
 
 static void deliver_done(struct write_task *t)
 {
+	log_trace(request_trace(t->request));
+	metric_add(t->err.code != ERR_NONE ? METRIC_INDEXER_REFUSED
+		   : t->duplicate	   ? METRIC_INDEXER_REPEATED
+					   : METRIC_INDEXER_DELIVERED,
+		1);
 	if (t->err.code == ERR_NONE)
 		log_info(t->duplicate ? "delivery-repeated" : "delivered", "account",
 			LOG_UINT(t->account), "mailbox", LOG_SPAN(t->name_r), "uid",
 			LOG_UINT(t->uid), NULL);
+	else
+		log_info("delivery-refused", "account", LOG_UINT(t->account), "error",
+			LOG_ERR(&t->err), NULL);
+	log_trace(NULL);
 	if (reply_write_failed(t))
 		return;
 	reply_uint(t->request, "uid", t->uid);

@@ -1,6 +1,7 @@
 /* Sessions: tickets and grants, who is attached to which account, events. */
 #include "lib-common/log.h"
 #include "lib-common/mem.h"
+#include "lib-common/metrics.h"
 #include "services/indexer/indexer.h"
 #include "services/indexer/session-commands.h"
 
@@ -119,7 +120,7 @@ static void session_leave(struct session *s)
 	if (s->next != NULL)
 		s->next->prev = s->prev;
 	s->account = NULL;
-	s->ix->n_sessions--;
+	metric_set(METRIC_INDEXER_SESSIONS, --s->ix->n_sessions);
 	if (--a->n_sessions > 0)
 		return;
 	table_remove(&s->ix->accounts, a->id);
@@ -136,7 +137,7 @@ static void session_join(struct session *s, struct live_account *a)
 		s->next->prev = s;
 	a->sessions = s;
 	a->n_sessions++;
-	s->ix->n_sessions++;
+	metric_set(METRIC_INDEXER_SESSIONS, ++s->ix->n_sessions);
 }
 
 unsigned sessions_kick(struct indexer *ix, uint64_t account, const char *id, const char *reason)
@@ -273,8 +274,8 @@ static void attach_done(struct write_task *t)
 	s->generation = t->generation;
 	s->since = (uint64_t)clock_wall_s();
 	session_join(s, live_account_get(s->ix, t->account, true));
-	log_info("session-open", "session", LOG_STR(s->id), "user", LOG_ADDR(s->user), "address",
-		LOG_STR(s->address), NULL);
+	log_info("session-open", "session", LOG_STR(s->id), "account", LOG_UINT(t->account), "user",
+		LOG_ADDR(s->user), "address", LOG_STR(s->address), NULL);
 	attach_reply(s, t);
 	write_task_free(t);
 }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include "lib-common/log.h"
 #include "lib-common/mem.h"
+#include "lib-common/metrics.h"
 #include "services/indexer/indexer.h"
 
 #define LOG_ENTRIES_MIN 1000	      /* no new base below this */
@@ -89,6 +90,7 @@ static void states_trim(struct indexer *ix)
 		if (!state_in_use(st))
 			state_drop(st);
 	}
+	metric_set(METRIC_INDEXER_STATE_OCTETS, ix->states_memory);
 }
 
 void states_free(struct indexer *ix)
@@ -203,6 +205,7 @@ static void state_load(struct state *st)
 {
 	struct read_task *t = read_task_new(read_state, state_loaded);
 
+	metric_add(METRIC_INDEXER_STATE_LOADS, 1);
 	st->loading = true;
 	t->ctx = st->ix;
 	t->account = st->account;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include "lib-common/log.h"
 #include "lib-common/mem.h"
+#include "lib-common/metrics.h"
 
 /* What one commit hands to the loop. */
 struct outcome {
@@ -138,6 +139,7 @@ int writer_begin(struct writer *w, struct err *e)
 	if (db_begin(w->db, true, e) < 0)
 		return -1;
 	w->in_transaction = true;
+	w->began_us = clock_boot_us();
 	return 0;
 }
 
@@ -180,6 +182,8 @@ static int batch_end(struct writer *w, struct err *e)
 	}
 	if (cache_flush(w, e) == 0 && db_commit(w->db, e) == 0) {
 		w->in_transaction = false;
+		metric_add_atomic(METRIC_INDEXER_COMMITS, 1);
+		metric_observe_us_atomic(METRIC_INDEXER_COMMIT_TIME, clock_boot_us() - w->began_us);
 		cache_settle(w);
 		return 0;
 	}
@@ -190,6 +194,7 @@ static void batch_undo(struct writer *w)
 {
 	if (w->in_transaction)
 		db_rollback(w->db);
+	metric_add_atomic(METRIC_INDEXER_COMMITS_FAILED, 1);
 	w->in_transaction = false;
 	cache_drop_touched(w);
 	changes_free(w->changes);

@@ -205,6 +205,7 @@ struct writer {
 	unsigned batch_messages;
 	bool in_transaction, broken;
 	int64_t now;
+	uint64_t began_us;
 	char good_pack[PACK_NAME_SIZE]; /* the last pack seen not to be dying */
 	struct mailbox_record *slice;	/* WRITE_READ of them */
 };
