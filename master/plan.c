@@ -188,10 +188,6 @@ static void plan_check(const struct plan *plan, struct buf *problems)
 				"%s: no system user %s (dev/setup or the package makes it; "
 				"separate_users = no does without)\n",
 				unit_defs[i].name, knobs->user);
-		if (knobs->process_min > knobs->process_limit)
-			buf_printf(problems, "%s: process_min %llu is above process_limit %llu\n",
-				unit_defs[i].name, (unsigned long long)knobs->process_min,
-				(unsigned long long)knobs->process_limit);
 	}
 }
 

@@ -44,7 +44,12 @@ static bool unit_is_session_parent(const struct unit *u)
 
 static uint64_t unit_min(const struct unit *u)
 {
-	return unit_is_session_parent(u) ? 1 : unit_knobs(u)->process_min;
+	const struct service_settings *knobs = unit_knobs(u);
+
+	if (unit_is_session_parent(u))
+		return 1;
+	return knobs->process_min < knobs->process_limit ? knobs->process_min
+							 : knobs->process_limit;
 }
 
 static uint64_t unit_limit(const struct unit *u)

@@ -26,7 +26,7 @@ static void lookup_target(void *ctx, const struct user *u, struct span detail)
 	channel_escape(l->out, detail);
 	buf_add_c(l->out, '\t');
 	ticket_seal(&t, l->auth->ticket_key, l->out);
-	buf_add_c(l->out, '\n');
+	buf_add_str(l->out, u->quota_bytes != 0 || u->quota_messages != 0 ? "\t1\n" : "\t0\n");
 }
 
 static void cmd_rcpt(struct request *req)
@@ -66,7 +66,8 @@ static const struct command_def lookup_commands[] = {
 	{"RCPT", rcpt_args, COMMAND_BODY_NONE, COMMAND_FD_NONE, cmd_rcpt,
 		"Body: a line for each account: account, user, detail behind the delimiter "
 		"(mailbox), "
-		"recipient answer; separated by TAB, escaped. Failures: notfound, denied "
+		"recipient answer, 1 when the account has limits; separated by TAB, escaped. "
+		"Failures: notfound, denied "
 		"(disabled), "
 		"limit (alias too wide), temp."},
 	{NULL, NULL, 0, 0, NULL, NULL},

@@ -90,6 +90,51 @@ static void cmd_deliver(struct request *req)
 		write_task_free(t);
 }
 
+/* ---- is there room? asked at RCPT, so that the message need not be sent ---- */
+
+static void check_done(struct read_task *t)
+{
+	uint64_t size = request_uint(t->request, "size");
+
+	if (t->err.code == ERR_NOTFOUND) { /* an account that has had no mail yet */
+		t->err.code = ERR_NONE;
+		t->used_bytes = t->used_messages = 0;
+	}
+	if (reply_read_failed(t))
+		return;
+	if ((t->quota_bytes != 0 && t->used_bytes + size > t->quota_bytes) ||
+		(t->quota_messages != 0 && t->used_messages + 1 > t->quota_messages))
+		reply_code(t->request, ERR_QUOTA, "Mailbox full");
+	else
+		reply_ok(t->request);
+	read_task_free(t);
+}
+
+static void cmd_check(struct request *req)
+{
+	struct indexer *ix = indexer_self();
+	struct ticket answer;
+	struct read_task *t;
+	struct err e;
+
+	if (ticket_open(request_span(req, "recipient"), TICKET_RECIPIENT, ix->ticket_key,
+		    clock_boot_ms(), &answer, &e) < 0) {
+		e.code = ERR_TEMP;
+		reply_fail(req, &e);
+		return;
+	}
+	t = request_read(req, answer.account, read_quota, check_done);
+	t->quota_bytes = answer.quota_bytes;
+	t->quota_messages = answer.quota_messages;
+	readers_put(ix->readers, t);
+}
+
+static const struct arg_def check_args[] = {
+	{"recipient", ARG_SECRET, true, "recipient answer of auth/lookup"},
+	{"size", ARG_UINT, true, "octets that the sender announces"},
+	{NULL, ARG_STRING, false, NULL},
+};
+
 static const struct arg_def deliver_args[] = {
 	{"recipient", ARG_SECRET, true, "recipient answer of auth/lookup"},
 	{"mailbox", ARG_STRING, false, "mailbox name; empty or not there: INBOX"},
@@ -106,6 +151,9 @@ static const struct arg_def deliver_args[] = {
 static const struct command_def deliver_commands[] = {
 	{"DELIVER", deliver_args, COMMAND_BODY_OPTIONAL, COMMAND_FD_NONE, cmd_deliver,
 		"Adds a message; body: its metadata."},
+	{"CHECK", check_args, COMMAND_BODY_NONE, COMMAND_FD_NONE, cmd_check,
+		"Is there room for a message of this size? Fails with quota. The delivery "
+		"decides."},
 	{NULL, NULL, COMMAND_BODY_NONE, COMMAND_FD_NONE, NULL, NULL},
 };
 

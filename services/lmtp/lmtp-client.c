@@ -151,7 +151,8 @@ static void client_process(struct lmtp_client *c)
 			client_take_bdat(c);
 		}
 	}
-	if (service_draining(c->lmtp->svc) && !c->waiting && !c->has_sender &&
+	/* Before its data nothing of a transaction is lost by ending it. */
+	if (service_draining(c->lmtp->svc) && !c->waiting && !c->body_started &&
 		c->mode == LMTP_MODE_COMMAND) {
 		lmtp_client_reply(c, "421 4.3.2 Shutting down");
 		c->mode = LMTP_MODE_CLOSING;

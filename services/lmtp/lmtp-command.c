@@ -3,21 +3,23 @@
 
 #include "lib-common/mem.h"
 
+static void recipient_clear(struct lmtp_client *c, struct lmtp_recipient *r)
+{
+	for (size_t k = 0; k < r->n_targets; k++) {
+		client_forget(c->lmtp->deliver, &r->targets[k]);
+		mem_free(r->targets[k].account);
+		mem_free(r->targets[k].mailbox);
+		mem_free(r->targets[k].answer);
+	}
+	mem_free(r->targets);
+	mem_free(r->address);
+}
+
 void lmtp_transaction_reset(struct lmtp_client *c)
 {
 	lmtp_body_abort(c);
-	for (size_t i = 0; i < c->n_recipients; i++) {
-		struct lmtp_recipient *r = &c->recipients[i];
-
-		for (size_t k = 0; k < r->n_targets; k++) {
-			client_forget(c->lmtp->deliver, &r->targets[k]);
-			mem_free(r->targets[k].account);
-			mem_free(r->targets[k].mailbox);
-			mem_free(r->targets[k].answer);
-		}
-		mem_free(r->targets);
-		mem_free(r->address);
-	}
+	for (size_t i = 0; i < c->n_recipients; i++)
+		recipient_clear(c, &c->recipients[i]);
 	mem_free(c->recipients);
 	c->recipients = NULL;
 	c->n_recipients = 0;
@@ -28,6 +30,8 @@ void lmtp_transaction_reset(struct lmtp_client *c)
 	c->has_sender = false;
 	c->sender_utf8 = false;
 	c->bdat_failed = false;
+	c->declared_size = 0;
+	c->checks_open = 0;
 }
 
 static void cmd_bad(struct lmtp_client *c, const char *reply)
@@ -116,6 +120,7 @@ static void cmd_mail(struct lmtp_client *c, struct span args)
 		return;
 	}
 	c->has_sender = true;
+	c->declared_size = size;
 	c->sender = mem_strdup(path.address);
 	trace_id_make(c->trace);
 	lmtp_client_reply(c, "250 2.1.0 OK");
@@ -133,7 +138,7 @@ static void recipient_add(struct lmtp_client *c, const char *address, struct spa
 	while (span_cut(&body, '\n', &line)) {
 		struct lmtp_target *t;
 		struct buf text;
-		char *fields[4] = {NULL};
+		char *fields[5] = {NULL};
 
 		if (line.n == 0)
 			continue;
@@ -150,9 +155,55 @@ static void recipient_add(struct lmtp_client *c, const char *address, struct spa
 		*t = (struct lmtp_target){.client = c,
 			.account = fields[0],
 			.mailbox = fields[2],
-			.answer = fields[3]};
+			.answer = fields[3],
+			.limited = strcmp(fields[4], "1") == 0};
 		mem_free(fields[1]);
+		mem_free(fields[4]);
 	}
+}
+
+/* Full is who has no room for the announced size; whoever cannot be asked now is asked again by the
+ * delivery itself. An alias is full when all behind it are. */
+static void check_answered(struct result *r, void *ctx)
+{
+	struct lmtp_target *t = ctx;
+	struct lmtp_client *c = t->client;
+	struct lmtp_recipient *rcpt = &c->recipients[c->n_recipients - 1];
+	bool full = rcpt->n_targets > 0;
+
+	t->code = r->code == ERR_QUOTA ? ERR_QUOTA : ERR_NONE;
+	if (--c->checks_open > 0)
+		return;
+	for (size_t k = 0; k < rcpt->n_targets; k++)
+		full = full && rcpt->targets[k].code == ERR_QUOTA;
+	if (full) {
+		lmtp_client_reply(c, "552 5.2.2 <%s> Mailbox full", rcpt->address);
+		c->n_recipients--;
+		recipient_clear(c, rcpt);
+	} else {
+		lmtp_client_reply(c, "250 2.1.5 OK");
+	}
+	lmtp_client_resume(c);
+}
+
+/* RFC 1870 6.1: the size is known before the message is sent. */
+static bool recipient_check_room(struct lmtp_client *c)
+{
+	struct lmtp_recipient *r = &c->recipients[c->n_recipients - 1];
+
+	for (size_t k = 0; k < r->n_targets && c->declared_size > 0; k++) {
+		struct call *call;
+
+		if (!r->targets[k].limited)
+			continue;
+		call = call_new(c->lmtp->deliver, "CHECK");
+		call_str(call, "recipient", r->targets[k].answer);
+		call_uint(call, "size", c->declared_size);
+		call_trace(call, c->trace);
+		c->checks_open++;
+		(void)call_send(call, 30000, check_answered, &r->targets[k]);
+	}
+	return c->checks_open > 0;
 }
 
 static void rcpt_answered(struct result *r, void *ctx)
@@ -163,6 +214,11 @@ static void rcpt_answered(struct result *r, void *ctx)
 	switch (r->code) {
 	case ERR_NONE:
 		recipient_add(c, address, r->body);
+		if (recipient_check_room(c)) {
+			mem_free(address);
+			c->pending_address = NULL;
+			return;
+		}
 		lmtp_client_reply(c, "250 2.1.5 OK");
 		break;
 	case ERR_NOTFOUND:
@@ -260,9 +316,7 @@ static void cmd_bdat(struct lmtp_client *c, struct span args)
 	if (args.p != NULL)
 		last = span_trim(args);
 	if (!num_u64(size, &c->bdat_left) || (last.n > 0 && !span_is_nocase(last, "LAST"))) {
-		/* How many octets follow cannot be known. */
-		lmtp_client_reply(c, "501 5.5.4 BDAT size [LAST]");
-		c->mode = LMTP_MODE_CLOSING;
+		cmd_bad(c, "501 5.5.4 BDAT size [LAST]");
 		return;
 	}
 	c->bdat_last = last.n > 0;

@@ -31,7 +31,7 @@ struct lmtp_target {
 	struct lmtp_client *client;
 	char *account, *mailbox, *answer;
 	enum err_code code;
-	bool duplicate;
+	bool duplicate, limited;
 };
 
 struct lmtp_recipient {
@@ -62,6 +62,8 @@ struct lmtp_client {
 	char *pending_address; /* of the RCPT that auth is asked about */
 	struct lmtp_recipient *recipients;
 	size_t n_recipients;
+	uint64_t declared_size; /* SIZE= of MAIL; 0: none */
+	size_t checks_open;
 	struct lmtp_data data;
 	struct message_body body;
 	EVP_MD_CTX *octets; /* what the peer sent, without our header fields: CORNERS M13 */

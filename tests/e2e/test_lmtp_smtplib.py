@@ -11,6 +11,7 @@ with Instance() as instance:
     equal(sorted(refused), ["nobody@example.org"], "refused")
     equal(refused["nobody@example.org"][0], 550)
     assert refused["nobody@example.org"][1].startswith(b"5.1.1"), refused
+    equal(client.getreply()[0], 250, "the second recipient's reply, which smtplib leaves unread")
     for n in range(2, 5):
         equal(client.sendmail("s@example.net", ["user0@example.org"], message(n)), {})
     equal(client.sendmail("", ["user1@example.org"], message(5)), {}, "the empty sender")
