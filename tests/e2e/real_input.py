@@ -7,9 +7,9 @@ X-TUID. Everything else must be the same, octet for octet.
 """
 import mailbox
 
+from lib import *
 import make_corpus
 import mbsync
-from lib import *
 from postfix import Postfix
 
 

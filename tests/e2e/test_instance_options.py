@@ -8,7 +8,7 @@ with Instance() as instance:
     assert done.returncode != 0, done.stdout
     for name in ("ca.pem", "token", "master.pid", "etc/lightmail.conf", "log"):
         assert os.path.exists(os.path.join(instance.dir, name)), name
-with Instance(isolation="shared", settings=["imap.process_limit=2"]) as instance:
+with Instance(isolation="shared", settings=["imap.process_min=1", "imap.process_limit=2"]) as instance:
     sessions = [instance.imap("user%d@example.org" % (n % 3)) for n in range(12)]
     assert len(instance.pids("imap")) <= 3, instance.pids("imap")
     for n, imap in enumerate(sessions):

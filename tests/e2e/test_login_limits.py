@@ -2,7 +2,7 @@
 from lib import *
 
 with Instance(settings=["login.login_timeout=2s", "login.max_connections_per_address=30",
-                        "login.process_limit=1"]) as instance:
+                        "login.process_min=1", "login.process_limit=1"]) as instance:
     def ends(imap, seconds=20):
         imap.socket.settimeout(seconds)
         try:
