@@ -149,12 +149,12 @@ static bool prompt(const char *text, struct buf *out)
 	return ok;
 }
 
-bool ctl_read_password(struct buf *out)
+bool ctl_read_password(struct ctl *ctl, struct buf *out)
 {
 	struct buf again;
 	bool ok;
 
-	if (!isatty(0)) {
+	if (ctl->password_stdin || !isatty(0)) {
 		if (read_line(out))
 			return true;
 		ctl_fail("no password on standard input (or a too long one)");

@@ -124,7 +124,7 @@ static int send_with_password(struct ctl *ctl, struct call *call, const char *do
 		return ctl_do(ctl, call, done);
 	}
 	buf_init(&password);
-	if (!ctl_read_password(&password)) {
+	if (!ctl_read_password(ctl, &password)) {
 		buf_wipe(&password);
 		return CTL_USAGE;
 	}
@@ -150,7 +150,7 @@ static int user_add(struct ctl *ctl, int argc, char **argv)
 	if (!call)
 		return CTL_TEMP;
 	if (!add_size_option(ctl, call, "quota", "quota_bytes") ||
-		!add_size_option(ctl, call, "messages", "quota_messages"))
+		!add_size_option(ctl, call, "quota-messages", "quota_messages"))
 		return CTL_USAGE;
 	return send_with_password(ctl, call, "user added");
 }
@@ -282,13 +282,14 @@ static int user_list(struct ctl *ctl, int argc, char **argv)
 	struct buf rows, after;
 	struct result *r;
 	bool more = true;
+	const char *domain = argc ? argv[0] : ctl_option(ctl, "domain");
 	int ret = CTL_OK;
 
 	buf_init(&rows);
 	buf_init(&after);
 	while (more) {
-		struct call *call = call_with(ctl, "USER-LIST", argc ? "domain" : NULL,
-			argc ? argv[0] : NULL, after.len ? "after" : NULL, buf_str(&after));
+		struct call *call = call_with(ctl, "USER-LIST", domain ? "domain" : NULL, domain,
+			after.len ? "after" : NULL, buf_str(&after));
 		struct span last, name = {NULL, 0};
 
 		r = ctl_wait(ctl, call, 0, &ret);
@@ -378,7 +379,8 @@ static int user_quota(struct ctl *ctl, int argc, char **argv)
 		}
 		call_uint(call, "quota_bytes", n);
 	}
-	if (!add_size_option(ctl, call, "messages", "quota_messages"))
+	if ((argc == 1 && !add_size_option(ctl, call, "quota", "quota_bytes")) ||
+		!add_size_option(ctl, call, "quota-messages", "quota_messages"))
 		return CTL_USAGE;
 	return ctl_do(ctl, call, "quota set");
 }
@@ -460,15 +462,16 @@ const struct ctl_op ctl_user_ops[] = {
 	{"domain show", "DOMAIN", 1, 1, "", false, "Shows one domain.", domain_show},
 	{"domain delete", "DOMAIN", 1, 1, "", false, "Deletes a domain without users and aliases.",
 		domain_delete},
-	{"user add", "ADDRESS", 0, 1, "quota messages hash file", false,
-		"Adds a user; asks for the password, or takes a stored one by --hash. With --file "
+	{"user add", "ADDRESS", 0, 1, "quota quota-messages hash file", false,
+		"Adds a user; asks for the password (or --password-stdin), or takes a stored one "
+		"by --hash. With --file "
 		"instead of ADDRESS as add-many.",
 		user_add},
 	{"user add-many", "FILE", 1, 1, "", false,
 		"Adds users from a file (- for standard input): a line each with address, password "
 		"(in clear or as {SCHEME}hash) and quota or nothing, separated by TAB.",
 		user_add_many},
-	{"user list", "[DOMAIN]", 0, 1, "", false, "Lists users.", user_list},
+	{"user list", "[DOMAIN]", 0, 1, "domain", false, "Lists users.", user_list},
 	{"user show", "ADDRESS", 1, 1, "", false, "Shows one user.", user_show},
 	{"user delete", "ADDRESS", 1, 1, "", false,
 		"Deletes a user with all mail, for good; sessions end.", user_delete},
@@ -479,8 +482,8 @@ const struct ctl_op ctl_user_ops[] = {
 		"No logins and no mail for the user; sessions end.", user_disable},
 	{"user rename", "ADDRESS NEW-ADDRESS", 2, 2, "", false, "Gives a user another address.",
 		user_rename},
-	{"user quota", "ADDRESS [SIZE|none]", 1, 2, "messages", false,
-		"Sets the limits of octets and (--messages) of messages.", user_quota},
+	{"user quota", "ADDRESS [SIZE|none]", 1, 2, "quota quota-messages", false,
+		"Sets the limits of octets and (--quota-messages) of messages.", user_quota},
 	{"alias add", "ADDRESS|@DOMAIN TARGET...", 2, -1, "", false,
 		"Adds targets to an alias; @DOMAIN stands for all of its other addresses.",
 		alias_add},

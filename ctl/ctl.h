@@ -20,7 +20,7 @@ struct ctl {
 	struct config *config;
 	struct global_settings *global;
 	struct event_base *base;
-	bool json;
+	bool json, password_stdin;
 	const struct ctl_op *op;
 	const char *option_names[16], *option_values[16];
 	unsigned n_options;
@@ -68,7 +68,8 @@ void ctl_print_rows(struct ctl *ctl, struct span rows, const struct ctl_column *
 /* One object from the keys of an answer. */
 void ctl_print_object(struct ctl *ctl, const struct result *r, const struct ctl_column *keys);
 
-/* Reads a password: twice without echo from a terminal, else the first line of standard input. */
-bool ctl_read_password(struct buf *out);
+/* Reads a password: twice without echo from a terminal; with --password-stdin or without a terminal
+ * the first line of standard input. */
+bool ctl_read_password(struct ctl *ctl, struct buf *out);
 
 #endif

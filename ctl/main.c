@@ -117,6 +117,8 @@ static int take_options(struct ctl *ctl, int argc, char **argv, bool *help_r, bo
 				argv[n++] = argv[i];
 		} else if (strcmp(a, "--json") == 0) {
 			ctl->json = true;
+		} else if (strcmp(a, "--password-stdin") == 0) {
+			ctl->password_stdin = true;
 		} else if (strcmp(a, "--help") == 0 || strcmp(a, "-h") == 0) {
 			*help_r = true;
 		} else if (strcmp(a, "--version") == 0 || strcmp(a, "-V") == 0) {

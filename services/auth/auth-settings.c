@@ -9,7 +9,7 @@
 /* clang-format off */
 static const struct setting_row rows[] = {
 	SERVICE_SETTING_ROWS(struct auth_settings, "1", "1", "10000", "0",
-		"0", "0", "lightmail-auth", "no"),
+		"0", "0", "lightmail-auth", "yes"),
 	{"database", SETTING_PATH, FIELD(database), "$state_dir/auth/auth.db", 0, 0, NULL, true,
 		"File of the user database (SQLite)."},
 	{"password_scheme", SETTING_ENUM, FIELD(password_scheme), "ARGON2ID", 0, 0, PASSWORD_SCHEME_CHOICES, false,
