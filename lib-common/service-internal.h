@@ -98,6 +98,8 @@ bool service_is_session_parent(const struct service *svc);
 int session_parent_start(struct service *svc, struct err *e);
 void session_parent_drain(struct service *svc, bool end);
 unsigned session_parent_clients(const struct service *svc);
+/* With those that wait: one of them may have taken a client just before it was told to end. */
+unsigned session_parent_processes(const struct service *svc);
 uint64_t session_parent_served(const struct service *svc);
 /* True when a session matched and was asked to end. */
 bool session_parent_kick(struct service *svc, const char *session, const char *user);

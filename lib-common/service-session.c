@@ -55,6 +55,11 @@ unsigned session_parent_clients(const struct service *svc)
 	return svc->parent->busy;
 }
 
+unsigned session_parent_processes(const struct service *svc)
+{
+	return svc->parent->total;
+}
+
 uint64_t session_parent_served(const struct service *svc)
 {
 	return svc->parent->served;

@@ -307,7 +307,7 @@ void service_finish_if_idle(struct service *svc)
 		if (channel_in_flight(c->channel) > 0 || channel_output_pending(c->channel) > 0)
 			return;
 	}
-	if (svc->parent != NULL && session_parent_clients(svc) > 0)
+	if (svc->parent != NULL && session_parent_processes(svc) > 0)
 		return;
 	event_base_loopexit(svc->control_base, NULL);
 }
