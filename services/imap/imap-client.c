@@ -604,5 +604,7 @@ static void client_on_timer(evutil_socket_t fd, short what, void *ctx)
 
 void imap_client_idle_started(struct imap_client *c)
 {
+	if (c->in.len > 0)
+		imap_client_wake(c); /* DONE may have come with it */
 	arm_timer(c);
 }
