@@ -15,6 +15,12 @@ tests_unit_mailbox_state_test_SOURCES = tests/unit/mailbox-state-test.c
 tests_unit_mailbox_state_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 tests_unit_uidset_test_SOURCES = tests/unit/uidset-test.c
 tests_unit_uidset_test_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/mailbox-fuzz
+tests_fuzz_mailbox_fuzz_SOURCES = tests/fuzz/mailbox-fuzz.c
+tests_fuzz_mailbox_fuzz_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
+tests_fuzz_mailbox_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
 
 # the SQL layer, of indexer and auth
 lib_storage_liblmstorage_a_SOURCES += \

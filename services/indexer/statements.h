@@ -8,9 +8,12 @@ STATEMENT(Q_ACCOUNT_ADD,
 	"INSERT INTO accounts (id, user_name, generation, change_seq, used_bytes, "
 	"used_messages, quota_bytes, quota_messages, next_uidvalidity, created, state) "
 	"VALUES (?, ?, ?, 1, 0, 0, ?, ?, ?, ?, 0)")
-STATEMENT(Q_ACCOUNT_SET, "UPDATE accounts SET user_name = ?, generation = ?, change_seq = ?, "
-			 "used_bytes = ?, used_messages = ?, quota_bytes = ?, quota_messages = ?, "
-			 "next_uidvalidity = ?, state = ? WHERE id = ?")
+STATEMENT(Q_ACCOUNT_SET,
+	"UPDATE accounts SET generation = ?, change_seq = ?, used_bytes = ?, "
+	"used_messages = ?, quota_bytes = ?, quota_messages = ?, next_uidvalidity = ? "
+	"WHERE id = ?")
+/* what indexes are made of is written only when it changes */
+STATEMENT(Q_ACCOUNT_NAME, "UPDATE accounts SET user_name = ?, state = ? WHERE id = ?")
 STATEMENT(Q_ACCOUNTS_ERASING, "SELECT id FROM accounts WHERE state = 2 LIMIT ?")
 
 /* mailboxes */
@@ -32,10 +35,10 @@ STATEMENT(Q_MAILBOX_ADD,
 	"recent_uid, vanished_floor, state, changed_seq, deleted_at) "
 	"VALUES (?, ?, 0, ?, 1, ?, 0, 0, 0, 0, ?, '', 1, 0, ?, ?, 0)")
 STATEMENT(Q_MAILBOX_SET,
-	"UPDATE mailboxes SET name = ?, uidvalidity = ?, uidnext = ?, "
-	"highestmodseq = ?, messages = ?, unseen = ?, deleted_count = ?, size = ?, "
-	"special_use = ?, keywords = ?, recent_uid = ?, vanished_floor = ?, state = ?, "
-	"changed_seq = ? WHERE id = ?")
+	"UPDATE mailboxes SET uidvalidity = ?, uidnext = ?, highestmodseq = ?, messages = ?, "
+	"unseen = ?, deleted_count = ?, size = ?, special_use = ?, keywords = ?, recent_uid = ?, "
+	"vanished_floor = ?, state = ?, changed_seq = ? WHERE id = ?")
+STATEMENT(Q_MAILBOX_NAME, "UPDATE mailboxes SET name = ? WHERE id = ?")
 STATEMENT(Q_MAILBOX_DROP, "UPDATE mailboxes SET gone = id, state = 1, deleted_at = ?, "
 			  "changed_seq = ?, highestmodseq = ? WHERE id = ?")
 STATEMENT(Q_MAILBOX_ERASE, "DELETE FROM mailboxes WHERE id = ?")

@@ -107,6 +107,7 @@ enum write_status write_account_limits(struct writer *w, struct write_task *t)
 	if (t->user.n > 0) {
 		mem_free(a->user);
 		a->user = mem_dup(t->user.p, t->user.n);
+		a->renamed = true;
 	}
 	account_tell(t, a);
 	return WRITE_DONE;
@@ -239,6 +240,7 @@ enum write_status write_account_erase(struct writer *w, struct write_task *t)
 	t->now.count++;
 	if (a->state == ACCOUNT_LIVE) {
 		a->state = ACCOUNT_ERASING;
+		a->renamed = true;
 		a->generation++;
 		cache_next_modseq(w, a);
 		for (size_t i = 0; i < a->n_mailboxes; i++) {
@@ -261,6 +263,7 @@ enum write_status write_account_erase(struct writer *w, struct write_task *t)
 	while (a->n_mailboxes > 0)
 		cache_mailbox_remove(a, a->mailboxes[a->n_mailboxes - 1]);
 	a->state = ACCOUNT_VOID;
+	a->renamed = true;
 	a->used_bytes = a->used_messages = 0;
 	cache_next_modseq(w, a);
 	return WRITE_DONE;

@@ -249,20 +249,25 @@ uint64_t cache_next_modseq(struct writer *w, struct account_row *a)
 
 static int account_write(struct writer *w, const struct account_row *a, struct err *e)
 {
-	return db_run(w->db, Q_ACCOUNT_SET, e, "siiiiiiiii", span_of(a->user), a->generation,
-		       a->change_seq, a->used_bytes, a->used_messages, a->quota_bytes,
-		       a->quota_messages, a->next_uidvalidity, (uint64_t)a->state, a->id) < 0
+	if (a->renamed && db_run(w->db, Q_ACCOUNT_NAME, e, "sii", span_of(a->user),
+				  (uint64_t)a->state, a->id) < 0)
+		return -1;
+	return db_run(w->db, Q_ACCOUNT_SET, e, "iiiiiiii", a->generation, a->change_seq,
+		       a->used_bytes, a->used_messages, a->quota_bytes, a->quota_messages,
+		       a->next_uidvalidity, a->id) < 0
 		       ? -1
 		       : 0;
 }
 
 static int mailbox_write(struct writer *w, const struct mailbox_row *m, struct err *e)
 {
-	return db_run(w->db, Q_MAILBOX_SET, e, "siiiiiiittiiiii", span_from(m->name, m->name_len),
-		       (uint64_t)m->uidvalidity, m->uidnext, m->highestmodseq, m->messages,
-		       m->unseen, m->deleted, m->size, span_of(m->special_use),
-		       span_of(m->keywords), m->recent_uid, m->vanished_floor, (uint64_t)m->state,
-		       m->changed_seq, m->id) < 0
+	if (m->renamed &&
+		db_run(w->db, Q_MAILBOX_NAME, e, "si", span_from(m->name, m->name_len), m->id) < 0)
+		return -1;
+	return db_run(w->db, Q_MAILBOX_SET, e, "iiiiiiittiiiii", (uint64_t)m->uidvalidity,
+		       m->uidnext, m->highestmodseq, m->messages, m->unseen, m->deleted, m->size,
+		       span_of(m->special_use), span_of(m->keywords), m->recent_uid,
+		       m->vanished_floor, (uint64_t)m->state, m->changed_seq, m->id) < 0
 		       ? -1
 		       : 0;
 }
@@ -287,7 +292,7 @@ void cache_settle(struct writer *w)
 	struct mailbox_row *m;
 
 	for (m = w->dirty_mailboxes; m != NULL; m = m->next_dirty) {
-		m->dirty = false;
+		m->dirty = m->renamed = false;
 		if (m->change == NULL)
 			continue;
 		m->change->uidnext = (uint32_t)m->uidnext;
@@ -298,7 +303,7 @@ void cache_settle(struct writer *w)
 		m->change = NULL;
 	}
 	for (a = w->dirty_accounts; a != NULL; a = a->next_dirty)
-		a->dirty = false;
+		a->dirty = a->renamed = false;
 	w->dirty_mailboxes = NULL;
 	w->dirty_accounts = NULL;
 }

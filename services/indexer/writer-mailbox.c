@@ -259,6 +259,7 @@ static void rename_rows(struct writer *w, struct account_row *a, struct span fro
 		mem_free(m->name);
 		m->name = name;
 		m->name_len = len;
+		m->renamed = true;
 		m->changed_seq = modseq;
 		cache_touch_mailbox(w, m);
 	}

@@ -167,6 +167,20 @@ static int prune_mailbox(struct writer *w, struct write_task *t, uint64_t grace_
 	return db_run(w->db, Q_MAILBOX_ERASE, &t->err, "i", id) < 0 ? -1 : 1;
 }
 
+/* An account whose erasing was cut short, by a restart perhaps. */
+static int prune_account(struct writer *w, struct write_task *t)
+{
+	struct rows *r = db_query(w->db, Q_ACCOUNTS_ERASING, &t->err, "i", (uint64_t)1);
+	int rc = r == NULL ? -1 : db_next(r, &t->err);
+
+	if (rc == 1)
+		t->account = db_u64(r, 0);
+	db_end(r);
+	if (rc == 1 && write_account_erase(w, t) == WRITE_BROKEN)
+		rc = -1;
+	return rc;
+}
+
 /* In: t->date the time before which bodies go, t->uid the same for tombstones, t->count for
  * digests. t->now.uid is the stage. */
 enum write_status write_prune(struct writer *w, struct write_task *t)
@@ -190,7 +204,7 @@ enum write_status write_prune(struct writer *w, struct write_task *t)
 		rc = erase_old_deliveries(w, t->count, PRUNE_SLICE, &t->err);
 		break;
 	default:
-		break;
+		rc = prune_account(w, t);
 	}
 	mem_free(found);
 	if (rc < 0)
@@ -199,5 +213,5 @@ enum write_status write_prune(struct writer *w, struct write_task *t)
 	t->now.count += (unsigned)rc;
 	if (rc == 0)
 		t->now.uid++;
-	return t->now.uid <= 4 ? WRITE_MORE : WRITE_DONE;
+	return t->now.uid <= 5 ? WRITE_MORE : WRITE_DONE;
 }

@@ -55,7 +55,7 @@ struct mailbox_row {
 	char *keywords;	   /* blank-separated, in bit order */
 	uint64_t recent_uid, vanished_floor, changed_seq;
 	enum mailbox_row_state state;
-	bool dirty;
+	bool dirty, renamed;
 	struct mailbox_row *next_dirty;
 	struct change *change; /* of this batch; owned by the writer's list */
 };
@@ -68,7 +68,7 @@ struct account_row {
 	enum account_state state;
 	struct mailbox_row **mailboxes; /* live ones, by name */
 	size_t n_mailboxes, cap_mailboxes;
-	bool dirty;
+	bool dirty, renamed; /* renamed: user or state changed */
 	struct account_row *next_dirty;
 	uint64_t batch; /* the batch that `batch_messages` counts */
 	unsigned batch_messages;

@@ -537,7 +537,10 @@ static void test_mailboxes(void **state)
 	assert_int_equal(list_op(wd, write_delete, "a", ""), ERR_NOTFOUND);
 	assert_int_equal(list_op(wd, write_subscribe, "not/there", ""), ERR_NONE);
 	assert_int_equal(list_op(wd, write_unsubscribe, "not/there", ""), ERR_NONE);
+	id = mailbox_id(wd, "x/y/c");
 	check_rows_written(wd);
+	assert_int_not_equal(id, 0);
+	assert_int_equal(mailbox_id(wd, "x/y/c"), id);
 }
 
 static void test_rename_inbox(void **state)
@@ -613,6 +616,7 @@ static void test_prune(void **state)
 static void test_erase(void **state)
 {
 	struct world *wd = *state;
+	struct write_task *t;
 	struct err e;
 
 	attach(wd);
@@ -621,6 +625,32 @@ static void test_erase(void **state)
 	assert_int_equal(cache_account(wd->writer, KIT_ACCOUNT, &e)->n_mailboxes, 0);
 	assert_int_equal(run(wd, task(write_account_erase)), ERR_NONE);
 	assert_int_equal(run(wd, delivery(wd, "INBOX", 5)), ERR_NOTFOUND);
+	t = delivery(wd, "INBOX", 5);
+	t->create_account = true; /* an old answer does not bring it back */
+	assert_int_equal(run(wd, t), ERR_NOTFOUND);
+	cache_forget(wd->writer, KIT_ACCOUNT);
+	assert_int_equal(cache_account(wd->writer, KIT_ACCOUNT, &e)->state, ACCOUNT_VOID);
+}
+
+/* Erasing that a restart cut short is finished by the next pruning. */
+static void test_erase_resumed(void **state)
+{
+	struct world *wd = *state;
+	struct account_row *a;
+	struct err e;
+
+	attach(wd);
+	deliver_many(wd, "INBOX", 1500);
+	a = cache_account(wd->writer, KIT_ACCOUNT, &e);
+	assert_int_equal(writer_begin(wd->writer, &e), 0);
+	a->state = ACCOUNT_ERASING;
+	a->renamed = true;
+	cache_touch(wd->writer, a);
+	assert_int_equal(run(wd, task(write_prune)), ERR_NONE);
+	cache_forget(wd->writer, KIT_ACCOUNT);
+	a = cache_account(wd->writer, KIT_ACCOUNT, &e);
+	assert_int_equal(a->state, ACCOUNT_VOID);
+	assert_int_equal(a->n_mailboxes, 0);
 }
 
 static void test_expired(void **state)
@@ -699,7 +729,7 @@ int main(void)
 		T(test_repeated_delivery), T(test_neighbours), T(test_slices),
 		T(test_copy_over_quota), T(test_unchangedsince), T(test_keyword_limit),
 		T(test_mailboxes), T(test_rename_inbox), T(test_prune), T(test_erase),
-		T(test_expired), T(test_random)};
+		T(test_erase_resumed), T(test_expired), T(test_random)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
