@@ -237,6 +237,9 @@ void result_free(struct result *r);
 /* Frees the buffers that this thread keeps for the next input and output: for a session that goes idle. */
 void channel_release_memory(void);
 
+/* Appends a role's table of commands as Markdown: a section of doc/protocols.md. */
+void channel_role_print(const struct role_def *role, struct buf *out);
+
 /* ---- codec, for tests and fuzzing ---- */
 void channel_escape(struct buf *out, struct span value);
 bool channel_unescape(struct buf *out, struct span escaped); /* false: a stray escape octet */

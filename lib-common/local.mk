@@ -6,6 +6,7 @@ lib_common_liblmcommon_a_SOURCES = \
 	lib-common/mem.c lib-common/mem.h \
 	lib-common/net.c lib-common/net.h \
 	lib-common/channel.h lib-common/channel-conn.h lib-common/channel-codec.c \
+	lib-common/channel-doc.c \
 	lib-common/channel-conn.c lib-common/channel-server.c lib-common/channel-client.c \
 	lib-common/channel-call.c lib-common/channel-call.h lib-common/channel-result.c \
 	lib-common/clock.c \

@@ -448,7 +448,7 @@ static void control_on_close(struct channel *ch)
 		service_drain(svc, true);
 }
 
-static const struct role_def control_role = {
+const struct role_def service_control_role = {
 	.name = CONTROL_ROLE,
 	.commands = control_commands,
 	.on_close = control_on_close,
@@ -526,8 +526,8 @@ static void loop_start(struct service *svc)
 	svc->signals[0] = evsignal_new(svc->control_base, SIGTERM, on_sigterm, svc);
 	event_add(svc->signals[0], NULL);
 	if (!svc->standalone)
-		svc->control = channel_accept(
-			svc->control_base, SERVICE_FD_CONTROL, &control_role, NULL, "master", svc);
+		svc->control = channel_accept(svc->control_base, SERVICE_FD_CONTROL,
+			&service_control_role, NULL, "master", svc);
 	svc->accepting = true;
 	if (service_is_session_parent(svc)) {
 		if (session_parent_start(svc, &e) < 0)
@@ -574,12 +574,27 @@ static void service_free(struct service *svc)
 	event_base_free(svc->base);
 }
 
+static int protocol_print(const struct service_def *def)
+{
+	struct buf out;
+	bool ok;
+
+	buf_init(&out);
+	for (size_t i = 0; def->roles != NULL && def->roles[i] != NULL; i++)
+		channel_role_print(def->roles[i], &out);
+	ok = out.len == 0 || fwrite(out.data, 1, out.len, stdout) == out.len;
+	buf_clear(&out);
+	return ok && fflush(stdout) == 0 ? 0 : 74; /* EX_IOERR */
+}
+
 int service_run(const struct service_def *def, int argc, char **argv)
 {
 	struct service *svc = &the_service;
 	struct buf text;
 	struct err e;
 
+	if (argc == 2 && strcmp(argv[1], "--print-protocol") == 0)
+		return protocol_print(def);
 	svc->def = def;
 	svc->standalone = argc == 3 && strcmp(argv[1], "--standalone") == 0;
 	buf_init(&text);

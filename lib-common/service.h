@@ -17,6 +17,7 @@
  * RELOAD with new settings.
  *
  * With LM_STANDALONE in argv ("--standalone FILE") the same settings file is read from a path: tests.
+ * With --print-protocol it prints the tables of the roles that the service offers, and ends.
  */
 #ifndef LM_SERVICE_H
 #define LM_SERVICE_H
@@ -83,6 +84,9 @@ struct service_def {
 };
 
 int service_run(const struct service_def *def, int argc, char **argv);
+
+/* master/control, as every process offers it to master. */
+extern const struct role_def service_control_role;
 
 struct event_base *service_base(struct service *svc);
 const void *service_settings(struct service *svc);		 /* def->settings' struct */

@@ -254,7 +254,7 @@ static const struct command_def admin_commands[] = {
 	{.verb = NULL},
 };
 
-static const struct role_def admin_role = {
+const struct role_def admin_role = {
 	.name = "master/admin",
 	.commands = admin_commands,
 	.doc = "What lightmailctl and api may ask of master.",

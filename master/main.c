@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "lib-common/mem.h"
+#include "lib-common/service.h"
 #include "lib-common/version.h"
 
 static struct master the_master = {.pid_fd = -1, .ready_pipe = -1};
@@ -33,7 +34,7 @@ static void usage(FILE *out)
 {
 	fprintf(out, "usage: lightmail [-F] [-c FILE] [--set SECTION.KEY=VALUE]...\n"
 		     "       lightmail -t [-c FILE]\n"
-		     "       lightmail --print-samples DIR | --print-guide\n"
+		     "       lightmail --print-samples DIR | --print-guide | --print-protocol\n"
 		     "\n"
 		     "  -c, --config FILE    the configuration (" LM_SYSCONFDIR "/lightmail.conf)\n"
 		     "  -F, --foreground     stay in the foreground, log to standard error\n"
@@ -41,6 +42,7 @@ static void usage(FILE *out)
 		     "  --set ASSIGNMENT     a setting, as if it stood in a file; may be repeated\n"
 		     "  --print-samples DIR  write commented sample files\n"
 		     "  --print-guide        print all settings as Markdown\n"
+		     "  --print-protocol     print the commands of master's roles as Markdown\n"
 		     "  -V, --version\n");
 }
 
@@ -90,6 +92,18 @@ static int print_guide(void)
 	settings_print_guide(&global_settings_def, &b);
 	for (unsigned i = 0; i < UNIT_COUNT; i++)
 		settings_print_guide(unit_defs[i].settings, &b);
+	(void)fwrite(b.data, 1, b.len, stdout);
+	buf_clear(&b);
+	return 0;
+}
+
+static int print_protocol(void)
+{
+	struct buf b;
+
+	buf_init(&b);
+	channel_role_print(&admin_role, &b);
+	channel_role_print(&service_control_role, &b);
 	(void)fwrite(b.data, 1, b.len, stdout);
 	buf_clear(&b);
 	return 0;
@@ -224,6 +238,7 @@ static const struct option options[] = {
 	{"set", required_argument, NULL, 's'},
 	{"print-samples", required_argument, NULL, 'P'},
 	{"print-guide", no_argument, NULL, 'G'},
+	{"print-protocol", no_argument, NULL, 'R'},
 	{"version", no_argument, NULL, 'V'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -257,6 +272,8 @@ int main(int argc, char **argv)
 			return print_samples(optarg);
 		case 'G':
 			return print_guide();
+		case 'R':
+			return print_protocol();
 		case 'V':
 			printf("LightMail %s\n", LM_VERSION);
 			return 0;

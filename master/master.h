@@ -151,6 +151,7 @@ void master_stop_step(struct master *m);
 void master_check_ready(struct master *m);
 
 /* admin.c */
+extern const struct role_def admin_role;
 void admin_listen(struct master *m);
 
 /* notify.c: the sd_notify protocol. */
