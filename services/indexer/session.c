@@ -301,7 +301,7 @@ static int attach_check(
 		return err_set(e, ERR_DENIED, "the grant is another service's");
 	/* what was used before a restart is not remembered, so nothing older is taken */
 	if (!grant && ticket->issued_ms < s->ix->started_ms)
-		return err_set(e, ERR_DENIED, "the ticket is older than this process");
+		return err_set(e, ERR_TEMP, "the ticket is older than this process");
 	if (!grant && !nonce_remember(s->ix, ticket))
 		return err_set(e, ERR_DENIED, "the ticket was used before");
 	return 0;

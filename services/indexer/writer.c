@@ -452,9 +452,15 @@ void writer_stop(struct writer *w)
 
 void writer_free(struct writer *w)
 {
+	struct write_task *t;
+
 	if (w == NULL)
 		return;
 	writer_stop(w);
+	while ((t = w->in) != NULL) {
+		w->in = t->next;
+		write_task_free(t);
+	}
 	cache_clear(w);
 	changes_free(w->changes);
 	db_close(w->db);
