@@ -8,7 +8,7 @@
 #include "services/indexer/indexer.h"
 
 #define CHECKPOINT_EVERY_MS 200
-#define LOG_PAGES 8192 /* of the log beyond which everybody waits for its end: 32 MiB */
+#define LOG_PAGES 16384 /* of the log beyond which everybody waits for its end: 64 MiB */
 #define PRUNE_EVERY_MS (60 * 1000)
 
 struct maintenance {
