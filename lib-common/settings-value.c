@@ -150,7 +150,6 @@ static char *list_normalise(const char *text)
 		p += n;
 		p += strspn(p, " \t,");
 	}
-	buf_add(&out, "", 0);
 	return out.len == 0 ? mem_strdup("") : buf_steal(&out, NULL);
 }
 
