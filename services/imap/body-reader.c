@@ -113,8 +113,8 @@ static void on_get(struct result *result, void *ctx)
 static void get_send(struct body_reader *r, struct get *g)
 {
 	struct client *store = imap_objects_get(r->c->server);
-	struct call *call = call_new(store, "GET");
-	struct buf *body = call_body(call);
+	struct call *call = store == NULL ? NULL : call_new(store, "GET");
+	struct buf none = {.limit = 1}, *body = call == NULL ? &none : call_body(call);
 	uint64_t bytes = 0;
 
 	while (r->ask_range < range_count(r) && g->n_lines < REQUEST_LINES &&
@@ -142,6 +142,11 @@ static void get_send(struct body_reader *r, struct get *g)
 		}
 	}
 	g->busy = true;
+	if (call == NULL) { /* no store: each range is "temporary trouble" */
+		buf_clear(&none);
+		g->answered = g->failed = true;
+		return;
+	}
 	call_trace(call, r->c->trace);
 	(void)call_send(call, IMAP_CALL_MS, on_get, g);
 }

@@ -247,6 +247,7 @@ static void on_put(struct result *r, void *ctx)
 void cmd_append(struct imap_client *c)
 {
 	struct imap_append *a = c->append;
+	struct client *store;
 	struct call *call;
 
 	c->cmd.free_state = append_free;
@@ -268,7 +269,12 @@ void cmd_append(struct imap_client *c)
 	}
 	c->cmd.heavy = a->body.size > 65536;
 	a->message = message_body_finish(&a->body);
-	call = call_new(imap_objects_put(c->server), "PUT");
+	store = imap_objects_put(c->server);
+	if (store == NULL) {
+		imap_cmd_no(c, "UNAVAILABLE", "The object store is not available, try again later");
+		return;
+	}
+	call = call_new(store, "PUT");
 	call_uint(call, "size", a->body.size);
 	call_hex(call, "sha256", a->body.sha256, sizeof(a->body.sha256));
 	call_uint(call, "accounts", c->session.account);

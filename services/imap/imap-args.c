@@ -29,6 +29,7 @@ bool imap_arg_mailbox(struct imap_client *c, const char **name_r)
 	struct err e = {0};
 	struct span wire;
 
+	*name_r = NULL;
 	if (!imap_parse_space(&c->cmd.args) || !imap_parse_astring(&c->cmd.args, &wire)) {
 		imap_cmd_bad_args(c);
 		return false;

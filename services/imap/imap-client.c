@@ -248,8 +248,8 @@ static void cmd_finish(struct imap_client *c)
 	}
 	buf_add_span(&c->out, buf_span(&c->cmd.result));
 	imap_output_flush(c);
-	cmd_free(c);
-	imap_lexer_reset(&c->lexer);
+	c->cmd.running = false;
+	c->cmd.done = true;
 	arm_timer(c);
 	if (!c->running)
 		imap_client_wake(c);
@@ -484,16 +484,27 @@ static bool run_step(struct imap_client *c, struct span *input)
 	return false;
 }
 
+/* A command's state outlives its answer up to here, as handlers may look at it on their way out. */
+static void cmd_reap(struct imap_client *c)
+{
+	if (!c->cmd.done)
+		return;
+	cmd_free(c);
+	imap_lexer_reset(&c->lexer);
+}
+
 static void client_run(struct imap_client *c)
 {
 	struct span input;
 
 	c->running = true;
+	cmd_reap(c);
 	while (!c->closing && !c->cmd.running && c->out.len < IMAP_OUTPUT_MAX) {
 		bool more;
 
 		input = buf_span(&c->in);
 		more = run_step(c, &input);
+		cmd_reap(c);
 		buf_consume(&c->in, c->in.len - input.n);
 		if (c->bad_commands >= IMAP_BAD_MAX && !c->cmd.running)
 			imap_client_bye(c, NULL, "Too many bad commands");

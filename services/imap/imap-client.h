@@ -64,8 +64,9 @@ struct imap_cmd {
 	void *state;			       /* the command's own */
 	void (*free_state)(struct imap_client *c);
 	struct buf result; /* the tagged response, while changes are being announced */
-	bool ending;
-	bool heavy; /* used much memory: give it back when idle */
+	bool ending;	   /* answered, though changes are still being announced */
+	bool done;	   /* its memory waits to be freed */
+	bool heavy;	   /* used much memory: give it back when idle */
 };
 
 enum imap_session_state { SESSION_DOWN, SESSION_ATTACHING, SESSION_READY };
