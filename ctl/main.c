@@ -1,6 +1,6 @@
 /*
  * lightmailctl: manages a LightMail server. Finds and runs an operation; see ctl.h. Runs with the
- * rights of who calls it: root or a member of the operator's group, who may open run_dir/ctl.
+ * rights of who calls it: only the user that master runs as (root) may open run_dir/ctl.
  */
 #include <fcntl.h>
 #include <signal.h>
