@@ -362,8 +362,11 @@ void processes_reap(struct master *m)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		p = process_by_pid(m, pid);
-		if (p != NULL) /* else an orphan: a session process whose parent is gone */
+		if (p != NULL)
 			process_ended(m, p, status);
+		else if (WIFSIGNALED(status)) /* a session process whose parent is gone */
+			log_error("process-died", "process", LOG_STR("orphan"), "child",
+				LOG_INT(pid), "signal", LOG_STR(strsignal(WTERMSIG(status))), NULL);
 	}
 }
 
