@@ -14,16 +14,23 @@ static void client_close(struct lmtp_client *c, const char *why)
 	lmtp_client_free(c);
 }
 
+static struct timeval client_timeout(const struct lmtp_client *c)
+{
+	return (struct timeval){.tv_sec = (time_t)(c->lmtp->settings->idle_timeout_ms / 1000)};
+}
+
 /* false: the connection is gone, and the client with it. */
 static bool client_flush(struct lmtp_client *c)
 {
+	struct timeval timeout = client_timeout(c);
+
 	while (c->out.len > 0) {
 		ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
-			(void)event_add(c->write_event, NULL);
+			(void)event_add(c->write_event, &timeout);
 			return true;
 		}
 		if (n < 0) {
@@ -41,7 +48,7 @@ static bool client_flush(struct lmtp_client *c)
 
 static void client_want_input(struct lmtp_client *c, bool want)
 {
-	struct timeval timeout = {.tv_sec = (time_t)(c->lmtp->settings->idle_timeout_ms / 1000)};
+	struct timeval timeout = client_timeout(c);
 
 	if (want)
 		(void)event_add(c->read_event, &timeout);
@@ -203,8 +210,9 @@ static void client_on_write(evutil_socket_t fd, short what, void *ctx)
 	struct lmtp_client *c = ctx;
 
 	(void)fd;
-	(void)what;
-	if (client_flush(c) && c->out.len == 0 && !c->waiting)
+	if ((what & EV_TIMEOUT) != 0)
+		client_close(c, "peer does not read");
+	else if (client_flush(c) && c->out.len == 0 && !c->waiting)
 		client_process(c);
 }
 

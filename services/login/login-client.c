@@ -5,6 +5,8 @@
 #include <unistd.h>
 #include "lib-common/mem.h"
 
+#define LAST_WORDS_S 10 /* to take the BYE of a time-out */
+
 void login_client_free(struct login_client *c)
 {
 	struct service *svc = c->login->svc;
@@ -153,9 +155,15 @@ static void client_on_io(evutil_socket_t fd, short what, void *ctx)
 static void client_on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct login_client *c = ctx;
+	struct timeval last = {.tv_sec = LAST_WORDS_S};
 
 	(void)fd;
 	(void)what;
+	if (c->state == LOGIN_CLOSING) { /* it does not read what it is told last */
+		login_client_free(c);
+		return;
+	}
+	(void)event_add(c->timer, &last);
 	login_client_bye(c, "Login took too long");
 	login_client_run(c);
 }

@@ -67,6 +67,8 @@ enum conn_result login_conn_write(struct login_client *c, struct buf *from)
 			int r;
 
 			ERR_clear_error();
+			c->tls_wants_write =
+				false; /* or an event would come for nothing, for ever */
 			r = SSL_write_ex(c->ssl, from->data, from->len, &n);
 			if (r != 1)
 				return tls_result(c, r);
