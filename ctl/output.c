@@ -111,7 +111,7 @@ static void table_pass(
 	while (span_cut(&rows, '\n', &line)) {
 		if (line.n == 0)
 			continue;
-		for (i = 0; columns[i].name && i < COLUMNS_MAX; i++) {
+		for (i = 0; i < COLUMNS_MAX && columns[i].name; i++) {
 			buf_empty(&cell);
 			add_cell(&cell, next_field(&line, &unescaped), &columns[i]);
 			width = cell_width(&cell);
@@ -138,7 +138,7 @@ void ctl_print_rows(struct ctl *ctl, struct span rows, const struct ctl_column *
 		print_json_rows(rows, columns);
 		return;
 	}
-	for (i = 0; columns[i].name && i < COLUMNS_MAX; i++)
+	for (i = 0; i < COLUMNS_MAX && columns[i].name; i++)
 		widths[i] = strlen(columns[i].name);
 	table_pass(rows, columns, widths, false);
 	for (i = 0; columns[i].name; i++)

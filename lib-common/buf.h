@@ -3,8 +3,8 @@
  *
  * A buf is embedded or on the stack: buf_init, then buf_clear. Its data always has a NUL behind
  * data[len] once anything was appended, which does not count. Consuming from the front is cheap
- * (an offset moves). A buf with a limit refuses to grow past it: `failed` is then set and stays set,
- * appends do nothing more, and the caller looks once at the end.
+ * (an offset moves). A buf with a limit refuses to grow past it: `failed` is then set and stays
+ * set, appends do nothing more, and the caller looks once at the end.
  */
 #ifndef LM_BUF_H
 #define LM_BUF_H
@@ -23,7 +23,7 @@ struct span {
 #define SPAN(literal) ((struct span){(literal), sizeof(literal) - 1})
 struct span span_of(const char *s); /* NULL gives an empty span */
 struct span span_from(const void *p, size_t n);
-bool span_is(struct span s, const char *text);	    /* octet for octet */
+bool span_is(struct span s, const char *text);	      /* octet for octet */
 bool span_is_nocase(struct span s, const char *text); /* ASCII case folded */
 bool span_equal(struct span a, struct span b);
 bool span_equal_nocase(struct span a, struct span b);
@@ -43,11 +43,12 @@ struct buf {
 
 void buf_init(struct buf *b);
 void buf_limit(struct buf *b, size_t limit);
-void buf_clear(struct buf *b);		    /* frees; the buf is as after buf_init, the limit gone */
-void buf_wipe(struct buf *b);		    /* overwrites, then frees: for secrets */
-void buf_empty(struct buf *b);		    /* length 0, memory kept */
-char *buf_reserve(struct buf *b, size_t n); /* room for n octets behind the end; NULL past the limit */
-void buf_added(struct buf *b, size_t n);    /* n octets were written into what buf_reserve gave */
+void buf_clear(struct buf *b); /* frees; the buf is as after buf_init, the limit gone */
+void buf_wipe(struct buf *b);  /* overwrites, then frees: for secrets */
+void buf_empty(struct buf *b); /* length 0, memory kept */
+char *buf_reserve(
+	struct buf *b, size_t n);	 /* room for n octets behind the end; NULL past the limit */
+void buf_added(struct buf *b, size_t n); /* n octets were written into what buf_reserve gave */
 void buf_add(struct buf *b, const void *data, size_t n);
 void buf_add_span(struct buf *b, struct span s);
 void buf_add_str(struct buf *b, const char *s);
@@ -58,9 +59,11 @@ void buf_consume(struct buf *b, size_t n);
 void buf_truncate(struct buf *b, size_t n); /* keep the first n octets */
 struct span buf_span(const struct buf *b);
 const char *buf_str(const struct buf *b); /* "" when empty; ends at the first NUL octet */
-char *buf_steal(struct buf *b, size_t *len_r); /* caller frees with mem_free; the buf is empty after */
+char *buf_steal(
+	struct buf *b, size_t *len_r); /* caller frees with mem_free; the buf is empty after */
 
-/* Fixed-width little-endian numbers and LEB128 varints, for formats on disk and between processes. */
+/* Fixed-width little-endian numbers and LEB128 varints, for formats on disk and between processes.
+ */
 void buf_add_u8(struct buf *b, uint8_t v);
 void buf_add_u16(struct buf *b, uint16_t v);
 void buf_add_u32(struct buf *b, uint32_t v);
@@ -68,7 +71,8 @@ void buf_add_u64(struct buf *b, uint64_t v);
 void buf_add_varint(struct buf *b, uint64_t v);
 /* A varint length and the octets. */
 void buf_add_block(struct buf *b, const void *data, size_t n);
-/* Readers take from the front of *s; false (and *s unchanged) when there is too little or too much. */
+/* Readers take from the front of *s; false (and *s unchanged) when there is too little or too much.
+ */
 bool span_get_u8(struct span *s, uint8_t *v_r);
 bool span_get_u16(struct span *s, uint16_t *v_r);
 bool span_get_u32(struct span *s, uint32_t *v_r);

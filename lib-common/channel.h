@@ -234,7 +234,8 @@ void client_forget(struct client *c, const void *ctx);
 struct result *call_wait(struct call *call, uint64_t timeout_ms);
 void result_free(struct result *r);
 
-/* Frees the buffers that this thread keeps for the next input and output: for a session that goes idle. */
+/* Frees the buffers that this thread keeps for the next input and output: for a session that goes
+ * idle. */
 void channel_release_memory(void);
 
 /* Appends a role's table of commands as Markdown: a section of doc/protocols.md. */

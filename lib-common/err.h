@@ -1,7 +1,7 @@
 /*
  * err: why a request failed, in the few codes that all services share. Functions that can fail
- * return -1 (or NULL) and fill the error object of their caller. The text for the log may name files,
- * tables and peers; the text for the user may not. What is unknown is temporary.
+ * return -1 (or NULL) and fill the error object of their caller. The text for the log may name
+ * files, tables and peers; the text for the user may not. What is unknown is temporary.
  */
 #ifndef LM_ERR_H
 #define LM_ERR_H

@@ -1,11 +1,12 @@
 /*
- * log: one event a line. Every line has an event name (a constant, kebab-case) and key=value fields;
- * untrusted values are escaped, so that no input can forge a line. Two forms: JSON (one object a
- * line) for machines, and a human form on a terminal. A line is one write(2) to the log descriptor
- * (stderr unless master handed down another); a full pipe drops the line and counts it
+ * log: one event a line. Every line has an event name (a constant, kebab-case) and key=value
+ *fields; untrusted values are escaped, so that no input can forge a line. Two forms: JSON (one
+ *object a line) for machines, and a human form on a terminal. A line is one write(2) to the log
+ *descriptor (stderr unless master handed down another); a full pipe drops the line and counts it
  * rather than block the loop.
  *
- *	log_info("login-ok", "user", LOG_STR(user), "address", LOG_STR(addr), "ms", LOG_INT(ms), NULL);
+ *	log_info("login-ok", "user", LOG_STR(user), "address", LOG_STR(addr), "ms", LOG_INT(ms),
+ *NULL);
  *
  * Never log secrets, subjects or message text. Addresses of people go through LOG_ADDR.
  */
@@ -48,7 +49,8 @@ void log_event(enum log_level level, const char *event, ...) __attribute__((sent
 #define log_error(...) log_event(LOG_LEVEL_ERROR, __VA_ARGS__)
 /* Logs at error level and ends the process with exit status 70; only for "cannot start". */
 void log_fatal(const char *event, ...) __attribute__((sentinel, noreturn));
-/* Lines lost to a full log and not yet reported; the next line that fits says so (dropped_lines=). */
+/* Lines lost to a full log and not yet reported; the next line that fits says so (dropped_lines=).
+ */
 uint64_t log_lines_dropped(void);
 
 #define TRACE_ID_SIZE 25 /* 24 lower-case hex digits and a NUL */

@@ -27,7 +27,8 @@ struct metric_def {
 };
 extern const struct metric_def metric_defs[METRIC_COUNT];
 
-/* A histogram has log2 buckets of microseconds: 64us, 128us ... 2^(5+n), +Inf; then sum and count. */
+/* A histogram has log2 buckets of microseconds: 64us, 128us ... 2^(5+n), +Inf; then sum and count.
+ */
 #define METRIC_BUCKETS 20
 #define METRIC_SLOTS (METRIC_BUCKETS + 2)
 #define METRIC_REGION_BYTES (sizeof(uint64_t) * METRIC_COUNT * METRIC_SLOTS)

@@ -1,8 +1,8 @@
 /*
  * topology: which service offers which role, and who may open it. Master binds one socket for each
- * (role, client) pair inside the client's folder, run_dir/<client>/<role with '/' as '-'>, so the file
- * system view of a process is its access list; a per-pair token in the handshake proves the role
- * where services share a uid.
+ * (role, client) pair inside the client's folder, run_dir/<client>/<role with '/' as '-'>, so the
+ * file system view of a process is its access list; a per-pair token in the handshake proves the
+ * role where services share a uid.
  */
 #ifndef LM_TOPOLOGY_H
 #define LM_TOPOLOGY_H

@@ -1,7 +1,7 @@
 /*
  * flags: how message flags are kept everywhere behind the wire: 64 bits, the five system flags of
- * RFC 3501 2.3.2 and 59 keywords of the mailbox, numbered as its keyword list says. \Recent is not a flag
- * that is stored.
+ * RFC 3501 2.3.2 and 59 keywords of the mailbox, numbered as its keyword list says. \Recent is not
+ * a flag that is stored.
  */
 #ifndef LM_FLAGS_H
 #define LM_FLAGS_H

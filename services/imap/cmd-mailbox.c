@@ -65,7 +65,10 @@ static int parse_use(struct imap_client *c, const char **use_r)
 			return -1;
 		}
 	}
-	if (!imap_parse_char(p, ')') || !imap_parse_char(p, ')') || !imap_parse_end(p))
+	/* One ) ends the list of uses, one the parameters. */
+	if (!imap_parse_char(p, ')'))
+		goto bad;
+	if (!imap_parse_char(p, ')') || !imap_parse_end(p))
 		goto bad;
 	if (n > 1) {
 		imap_cmd_no(c, "USEATTR", "A mailbox can have one special use");

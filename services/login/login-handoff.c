@@ -42,16 +42,15 @@ static void handoff_answered(struct result *r, void *ctx)
 		c->proxy_fd = -1;
 		if (fd >= 0)
 			(void)close(fd);
-		log_warning("login-handoff-failed", "user",
-			LOG_ADDR(c->user), "code", LOG_STR(err_code_name(r->code)), "text",
-			LOG_SPAN(r->text), NULL);
+		log_warning("login-handoff-failed", "user", LOG_ADDR(c->user), "code",
+			LOG_STR(err_code_name(r->code)), "text", LOG_SPAN(r->text), NULL);
 		login_imap_handoff_failed(c, r->code, NULL);
 		login_client_run(c);
 		return;
 	}
 	metric_add(METRIC_LOGIN_DONE, 1);
-	log_info("login-handed-over", "user", LOG_ADDR(c->user),
-		"address", LOG_STR(c->address), "tls", LOG_INT(c->ssl != NULL), NULL);
+	log_info("login-handed-over", "user", LOG_ADDR(c->user), "address", LOG_STR(c->address),
+		"tls", LOG_INT(c->ssl != NULL), NULL);
 	if (c->ssl == NULL) {
 		login_client_free(c);
 		return;
