@@ -137,8 +137,8 @@ static void child_told(evutil_socket_t fd, short what, void *ctx)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (svc->clients == 0) {
-		/* A connection that came in the same turn is left for another process: taken here it
-		 * would be dropped. */
+		/* A connection that came in the same turn is left for another process: taken here
+		 * it would be dropped. */
 		child_listen(svc, false);
 		event_base_loopexit(svc->base, NULL);
 		return;
