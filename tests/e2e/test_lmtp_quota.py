@@ -13,6 +13,9 @@ with Instance() as instance:
     equal(client.send("s@example.net", ["quota@example.org"], half)[0][0], 250, "the first half")
     reply = client.send("s@example.net", ["quota@example.org"], message(3, ("y" * 70 + "\r\n") * 400))[0]
     assert reply[0] in (552, 452), reply
+    code, text = client.envelope("s@example.net", ["quota@example.org"], " SIZE=60000")[0]
+    assert code in (552, 452), "SIZE beyond the quota at RCPT: %d %s" % (code, text)
+    client.cmd("RSET")
     imap = instance.imap("quota@example.org", select="INBOX")
     equal(imap.exists(), 1)
     assert "OVERQUOTA" in imap.no("APPEND INBOX {}", big).text
